@@ -1,0 +1,1 @@
+"""HTTP on the socket: decode, one call, encode."""

@@ -1,0 +1,30 @@
+"""Time: one place that reads the host's clocks, and the one unit that is stored."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Clock = Callable[[], int]
+"""Returns the present in microseconds since the epoch, UTC."""
+
+
+def now_us() -> int:
+    """Read the host's wall clock, in microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+def instant(us: int) -> datetime:
+    """Return the aware UTC instant of stored microseconds, exactly."""
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def instant_or_none(us: int | None) -> datetime | None:
+    """Return the instant, or None for what has not happened."""
+    return None if us is None else instant(us)
+
+
+def micros(value: datetime) -> int:
+    """Return an aware instant in microseconds since the epoch, exactly."""
+    return (value - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,193 @@
+"""The seam to whatever runs containers: what the daemon asks, and the facts it gets.
+
+Every call may raise ``errors.EngineUnavailable`` (nothing is known) and ``errors.EngineRefused`` (a fact). Facts
+are the Engine's own; instants are microseconds since the epoch by the Engine's clock, rounded down.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Protocol
+
+
+class Stream(IntEnum):
+    """Where a byte of output came from. Values 1 and 2 are the Engine's frame types."""
+
+    SYSTEM = 0
+    STDOUT = 1
+    STDERR = 2
+
+
+class ContainerState(StrEnum):
+    """What matters of the Engine's container states."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A named volume of the Engine, and where the container sees it."""
+
+    volume: str
+    path: str
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRequest:
+    """One container to make. ``entrypoint`` None keeps the image's own; ``[]`` is never sent."""
+
+    name: str
+    image: str
+    entrypoint: Sequence[str] | None
+    args: Sequence[str] | None
+    env: Mapping[str, str]
+    labels: Mapping[str, str]
+    cpu_milli: int
+    memory_bytes: int
+    shm_bytes: int
+    mounts: Sequence[Mount]
+    network: str
+    workdir: str | None
+    user: str | None
+    cgroup_parent: str | None
+    log_max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    """What the Engine knows of a container. ``error`` is its own sentence, empty when none."""
+
+    id: str
+    name: str
+    state: ContainerState
+    exit_code: int
+    oom_killed: bool
+    error: str
+    started_us: int | None
+    finished_us: int | None
+    pid: int
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A container of ours in the Engine's list."""
+
+    id: str
+    name: str
+    state: str
+    created_us: int
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """An image that is present: its id (``sha256:…``) and, if it came from a registry, its digest."""
+
+    id: str
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgress:
+    """How far a pull is, in bytes over all layers known so far; ``status`` is the Engine's word."""
+
+    status: str
+    done_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """The Engine's own description."""
+
+    version: str
+    api_version: str
+    cgroup_driver: str
+    cgroup_version: int
+    log_driver: str
+    storage_driver: str
+    cpus: int
+    memory_bytes: int
+    live_restore: bool
+    root_dir: str
+    system_time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSample:
+    """Processor time used so far and memory in use, of a running container."""
+
+    cpu_us: int
+    memory_bytes: int
+    memory_peak_bytes: int | None
+
+
+class Engine(Protocol):
+    """What runsd needs of a container engine."""
+
+    async def ping(self) -> None:
+        """Return when the Engine answers."""
+
+    async def facts(self) -> EngineFacts:
+        """Describe the Engine."""
+
+    async def image(self, reference: str) -> ImageFacts | None:
+        """Return the image if it is present."""
+
+    def pull(self, reference: str) -> AsyncIterator[PullProgress]:
+        """Pull an image. Raises EngineNotFound (no such image) or EngineRefused (any other failure)."""
+
+    async def create(self, request: ContainerRequest) -> str:
+        """Make a container, or adopt ours of that name, and return its id.
+
+        Raises EngineNotFound when the image is missing, EngineConflict when the name belongs to a stranger.
+        """
+
+    def attach(self, container: str) -> AbstractAsyncContextManager[AsyncIterator[tuple[Stream, bytes]]]:
+        """Open the live output of a created container. The stream's end says nothing but that it ended."""
+
+    def logs(
+        self, container: str, *, follow: bool
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Stream, bytes]]]:
+        """Open the Engine's own record of the output, from its first byte.
+
+        A clean end is the end of the log; a broken stream raises EngineUnavailable.
+        """
+
+    async def start(self, container: str) -> None:
+        """Start a created container; one that was started already is left alone."""
+
+    async def wait(self, container: str) -> None:
+        """Return when the container is not running. Raises EngineNotFound when it is gone."""
+
+    async def inspect(self, container: str) -> ContainerFacts | None:
+        """Return what is known of a container by id or name, or None when there is none."""
+
+    async def kill(self, container: str, signal: str) -> bool:
+        """Send a signal; False when the container was not running any more, or is gone."""
+
+    async def remove(self, container: str) -> None:
+        """Remove a container (forced), and never a volume. One that is gone already is fine."""
+
+    async def containers(self, labels: Mapping[str, str]) -> list[Found]:
+        """List containers in any state that bear all these labels."""
+
+    async def sample(self, container: str) -> UsageSample | None:
+        """Measure a running container; None when it is not running."""
+
+    async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a named volume; one of that name is left as it is."""
+
+    async def volume_exists(self, name: str) -> bool:
+        """Say whether the Engine has that volume."""
+
+    async def remove_volume(self, name: str) -> None:
+        """Remove a volume. Raises EngineConflict when a container uses it; one that is gone is fine."""
+
+    async def close(self) -> None:
+        """Release connections. Containers are not touched."""

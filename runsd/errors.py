@@ -1,0 +1,91 @@
+"""Every way in which runsd says no. The API maps these to HTTP once, in ``api/problems.py``.
+
+RunsdError
+├── Refused          the request can never be right on this host (422)
+├── Unknown          no such thing (404)
+├── Conflicting      right, but not in this state (409)
+├── NotNow           right, but the host cannot take it at the moment (503)
+└── EngineError      the Docker Engine said no, or nothing
+    ├── EngineUnavailable   it cannot be asked: never a fact about a run
+    ├── EngineNotFound      it does not know the image, container or volume
+    ├── EngineConflict      its object is in another state, or the name is taken
+    └── EngineRefused       it understood and will not: the sentence is its own
+"""
+
+from collections.abc import Sequence
+
+Location = tuple[str | int, ...]
+
+
+class RunsdError(Exception):
+    """Base of all errors that runsd raises on purpose. ``code`` is for machines."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code or type(self).code
+
+
+class Refused(RunsdError):
+    """A request that no state of this host can satisfy; ``errors`` names the fields and remedies."""
+
+    code = "invalid"
+
+    def __init__(
+        self, message: str, *, errors: Sequence[tuple[Location, str]] = (), code: str | None = None
+    ) -> None:
+        super().__init__(message, code=code)
+        self.errors = tuple(errors)
+
+
+class Unknown(RunsdError):
+    """Nothing by that id."""
+
+    code = "not_found"
+
+
+class Conflicting(RunsdError):
+    """A request that the current state forbids."""
+
+    code = "conflict"
+
+
+class NotNow(RunsdError):
+    """A request to repeat later."""
+
+    code = "unavailable"
+
+
+class EngineError(RunsdError):
+    """The Docker Engine's own words, with its HTTP status where it gave one."""
+
+    code = "engine_error"
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class EngineUnavailable(EngineError):
+    """The Engine did not answer, or its answer broke off: nothing is known."""
+
+    code = "engine_unavailable"
+
+
+class EngineNotFound(EngineError):
+    """The Engine does not know that object."""
+
+    code = "engine_not_found"
+
+
+class EngineConflict(EngineError):
+    """The Engine's object is in another state, or its name is taken."""
+
+    code = "engine_conflict"
+
+
+class EngineRefused(EngineError):
+    """The Engine understood the request and answered that it cannot be done."""
+
+    code = "engine_refused"

@@ -1,0 +1,1 @@
+"""Output of runs: captured into SQLite while it happens, read back exactly."""

@@ -1,0 +1,1 @@
+"""SQLite: one writer, short transactions, the state machine repeated in the schema."""

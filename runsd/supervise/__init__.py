@@ -1,0 +1,1 @@
+"""The loops: scheduler, one supervisor per attempt, reconciler, janitor."""

@@ -1,0 +1,107 @@
+"""What the host answers about itself: volumes, usage, health, capacity, problems."""
+
+from typing import Any
+
+from runsd_sdk.wire import Answer, Instant
+
+
+class Volume(Answer):
+    """A named Docker volume that runs share (ReadWriteMany)."""
+
+    id: str
+    project: str
+    name: str
+    labels: dict[str, str]
+    docker_name: str
+    created_at: Instant
+    live_runs: int = 0
+
+
+class VolumeList(Answer):
+    """All volumes of a project, by name."""
+
+    data: list[Volume]
+
+
+class UsageGroup(Answer):
+    """One line of a month's usage, by day, label, task or run. ``cost_usd`` is list price."""
+
+    key: str
+    vcpu_seconds: float
+    cost_usd: str
+    runs: int
+
+
+class Usage(Answer):
+    """A project's calendar month (UTC). Money is a decimal string in US dollars."""
+
+    month: str
+    vcpu_seconds: float
+    free_vcpu_seconds: float
+    billable_vcpu_seconds: float
+    price_per_vcpu_second_usd: str
+    cost_usd: str
+    runs: int
+    groups: list[UsageGroup] | None = None
+
+
+class EngineHealth(Answer):
+    """Whether the Docker Engine answers, and what to do when it does not."""
+
+    reachable: bool
+    version: str | None
+    api_version: str | None
+    since: Instant
+    message: str | None
+
+
+class Health(Answer):
+    """``status`` is ``ok``, ``degraded`` (the Engine is in trouble) or ``draining``."""
+
+    status: str
+    engine: EngineHealth
+    admitting: bool
+    message: str | None
+
+
+class Capacity(Answer):
+    """Resources in one place: in total, or in use."""
+
+    cpu_milli: int
+    memory_bytes: int
+    gpus: int
+
+
+class Info(Answer):
+    """Who this daemon is, what it may give out, and what is waiting."""
+
+    version: str
+    instance: str
+    hostname: str
+    engine: EngineHealth
+    capacity: Capacity
+    in_use: Capacity
+    largest_run: Capacity
+    queued: int
+    live: int
+    usage_source: str
+    started_at: Instant
+
+
+class FieldError(Answer):
+    """One field that was refused, and the remedy."""
+
+    loc: list[str | int]
+    msg: str
+
+
+class Problem(Answer):
+    """RFC 9457 problem details, with a machine's code and the fields concerned."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError] = []
+    context: dict[str, Any] | None = None

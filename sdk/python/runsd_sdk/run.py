@@ -1,0 +1,206 @@
+"""What a run is, seen from outside: its states, its outcome, its bill."""
+
+from enum import StrEnum
+from typing import Any
+
+from runsd_sdk.spec import RunSpec
+from runsd_sdk.wire import Answer, Instant
+
+
+class Status(StrEnum):
+    """What a run has come to. The last four never change."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether this status is final."""
+        return self not in (Status.PENDING, Status.RUNNING)
+
+
+class Phase(StrEnum):
+    """Where exactly a run is."""
+
+    QUEUED = "queued"
+    PULLING = "pulling"
+    PREPARING = "preparing"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FINISHED = "finished"
+
+
+class Reason(StrEnum):
+    """Why a run ended as it did."""
+
+    EXITED = "exited"
+    OOM_KILLED = "oom_killed"
+    IMAGE_NOT_FOUND = "image_not_found"
+    IMAGE_PULL_FAILED = "image_pull_failed"
+    COMMAND_NOT_FOUND = "command_not_found"
+    START_FAILED = "start_failed"
+    VOLUME_MISSING = "volume_missing"
+    SOURCE_FAILED = "source_failed"
+    DEPENDENCIES_FAILED = "dependencies_failed"
+    QUEUE_EXPIRED = "queue_expired"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+
+
+class RunImage(Answer):
+    """The image that was asked for, and the one that ran."""
+
+    reference: str
+    id: str | None = None
+    digest: str | None = None
+
+
+class AttemptUsage(Answer):
+    """One line of a run's bill: an attempt that ran, by the Engine's own instants."""
+
+    attempt: int
+    started_at: Instant
+    finished_at: Instant
+    duration_seconds: float
+    vcpu_seconds: float
+    cost_usd: str
+
+
+class RunUsage(Answer):
+    """What a run is billed for, and what it really used.
+
+    Seconds are exact to the microsecond; ``cost_usd`` is a decimal string in US dollars at list price. ``source``
+    says where ``cpu_seconds_used`` and ``memory_peak_bytes`` come from: ``cgroup`` (exact) or ``samples``.
+    """
+
+    duration_seconds: float = 0
+    vcpu_seconds: float = 0
+    cpu_seconds_used: float | None = None
+    memory_peak_bytes: int | None = None
+    source: str | None = None
+    cost_usd: str = "0"
+    attempts: list[AttemptUsage] = []
+
+
+class RunLogs(Answer):
+    """How many bytes the last attempt wrote; ``truncated`` when not all of them were kept."""
+
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+    truncated: bool = False
+
+
+class Run(Answer):
+    """One request to execute a container to completion, and what came of it."""
+
+    id: str
+    project: str
+    name: str | None
+    labels: dict[str, str]
+    status: Status
+    phase: Phase
+    reason: Reason | None
+    message: str | None
+    exit_code: int | None
+    oom_killed: bool
+    attempt: int
+    created_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+    deadline_at: Instant | None
+    spec: RunSpec
+    image: RunImage
+    usage: RunUsage
+    logs: RunLogs
+    trigger: str
+    rerun_of: str | None
+    task: str | None
+    hostname: str
+
+
+class RunResult(Run):
+    """A terminal run with the end of its output: the last 1 MiB of each stream, as text."""
+
+    stdout: str
+    stderr: str
+    stdout_truncated: bool
+    stderr_truncated: bool
+
+
+class RunList(Answer):
+    """A page of runs, newest first."""
+
+    data: list[Run]
+    next_cursor: str | None = None
+
+
+class RunBatch(Answer):
+    """The runs of an accepted batch, in the order they were asked for."""
+
+    data: list[Run]
+
+
+class Why(Answer):
+    """Why a run is where it is, in words, and what a person can do next."""
+
+    id: str
+    status: Status
+    phase: Phase
+    reason: Reason | None
+    summary: str
+    details: list[str]
+    next_step: str | None
+
+
+class Sample(Answer):
+    """Processor time used so far and memory in use, at one instant."""
+
+    time: Instant
+    cpu_seconds: float
+    memory_bytes: int
+
+
+class Metrics(Answer):
+    """A run's samples (attempt by attempt) and totals."""
+
+    samples: list[Sample]
+    cpu_seconds_allocated: float
+    cpu_seconds_used: float | None
+    memory_peak_bytes: int | None
+    source: str | None
+
+
+class Event(Answer):
+    """A persisted change of a run; ``id`` grows with time over all runs."""
+
+    id: int
+    run_id: str
+    project: str
+    time: Instant
+    type: str
+    data: dict[str, Any]
+
+
+class EventList(Answer):
+    """A page of events, oldest first."""
+
+    data: list[Event]
+    next_cursor: str | None = None
+
+
+class LogEntry(Answer):
+    """A piece of output, at most a line. Texts of one stream, joined, are the stream.
+
+    ``stream`` is ``stdout``, ``stderr`` or ``system`` (runsd's own remarks, such as a gap).
+    """
+
+    cursor: str
+    time: Instant
+    stream: str
+    text: str

@@ -1,0 +1,231 @@
+"""What a caller may ask for: the RunSpec and its parts, each field with its own remedy."""
+
+import posixpath
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from runsd_sdk import quantity
+from runsd_sdk.wire import Body
+
+_DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d{1,5})?/)"
+_PATH = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+# Grammar: the Distribution project's "reference" (domain/path:tag@digest).
+_IMAGE = re.compile(
+    rf"{_DOMAIN}?{_PATH}(?:/{_PATH})*(?::\w[\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?|"
+    r"sha256:[0-9a-f]{64}",
+    re.ASCII,
+)
+_LABEL_KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?", re.ASCII)
+_NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?", re.ASCII)
+_RETRY_ON = re.compile(r"exited(?::\d{1,3})?|oom_killed|deadline_exceeded|image_pull_failed|lost", re.ASCII)
+_KEPT_BY_SYSTEM = ("/proc", "/sys", "/dev", "/run/secrets", "/run/runsd")
+
+
+def _image(value: str) -> str:
+    if len(value) > 512 or not _IMAGE.fullmatch(value):
+        raise ValueError(
+            f"{value[:80]!r} is not an image reference; write [registry/]name[:tag][@sha256:…] in lower case"
+        )
+    return value
+
+
+def _no_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("a NUL byte cannot be passed to a program; remove it")
+    return value
+
+
+def _env(value: dict[str, str]) -> dict[str, str]:
+    for key in value:
+        if not key or "=" in key or "\0" in key:
+            raise ValueError(f"{key!r} is not a variable name; it must not be empty or hold '=' or NUL")
+    return value
+
+
+def _absolute(value: str) -> str:
+    if not value.startswith("/") or re.search(r"[\0-\x1f\x7f]", value):
+        raise ValueError(f"{value!r} is not an absolute path; start it with '/'")
+    if ".." in value.split("/"):
+        raise ValueError(f"{value!r} must not contain '..'; write the path it means")
+    return posixpath.normpath("/" + value.lstrip("/"))
+
+
+def _mount_path(value: str) -> str:
+    path = _absolute(value)
+    if path == "/" or any(path == p or path.startswith(p + "/") for p in _KEPT_BY_SYSTEM):
+        raise ValueError(f"{value!r} is kept by the system; mount the volume elsewhere, such as /data")
+    return path
+
+
+def _labels(value: dict[str, str]) -> dict[str, str]:
+    if len(value) > 64:
+        raise ValueError(f"{len(value)} labels are too many; at most 64 are kept")
+    for key, text in value.items():
+        if not _LABEL_KEY.fullmatch(key):
+            raise ValueError(
+                f"{key[:40]!r} is not a label key; use 1 to 128 letters, digits, '.', '_', '-', '/'"
+            )
+        if len(text) > 256 or "\0" in text:
+            raise ValueError(f"label {key!r} is longer than 256 characters or holds a NUL")
+    return value
+
+
+def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(f"{value[:80]!r} is not {what}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _cpu(value: str | int | float) -> str | int | float:
+    quantity.cpu_milli(value)
+    return value
+
+
+def _memory(value: str | int | float) -> str | int | float:
+    quantity.memory_bytes(value)
+    return value
+
+
+def _shm(value: str | int | float) -> str | int | float:
+    quantity.memory_bytes(value, minimum=1)
+    return value
+
+
+def _gpu(value: str | int | float) -> str | int | float:
+    quantity.gpu_count(value)
+    return value
+
+
+Text = Annotated[str, AfterValidator(_no_nul)]
+Arguments = Annotated[list[Text], Field(min_length=1, max_length=4096)]
+Image = Annotated[str, AfterValidator(_image)]
+Env = Annotated[dict[str, Text], AfterValidator(_env)]
+Labels = Annotated[dict[str, str], AfterValidator(_labels)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Cpu = Annotated[str | int | float, AfterValidator(_cpu)]
+Memory = Annotated[str | int | float, AfterValidator(_memory)]
+TimeoutSeconds = Annotated[int, Field(ge=1, le=86_400)]
+
+
+class Requests(Body):
+    """What one attempt gets, and may not exceed: cores, memory, GPUs (Kubernetes quantities)."""
+
+    cpu: Cpu = "1"
+    memory: Memory = "1Gi"
+    gpu: Annotated[str | int | float, AfterValidator(_gpu)] = "0"
+
+    @property
+    def cpu_milli(self) -> int:
+        """Thousandths of a core."""
+        return quantity.cpu_milli(self.cpu)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes, swap included: a run has none."""
+        return quantity.memory_bytes(self.memory)
+
+    @property
+    def gpus(self) -> int:
+        """Whole devices."""
+        return quantity.gpu_count(self.gpu)
+
+
+class Resources(Body):
+    """The envelope that Kubernetes users expect around requests."""
+
+    requests: Requests = Requests()
+
+
+class VolumeMount(Body):
+    """A volume, by id or name, and where the run sees it."""
+
+    volume_id: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    mount_path: Annotated[str, AfterValidator(_mount_path)]
+    read_only: bool = False
+
+
+class Retries(Body):
+    """When a failed attempt is followed by another, and how long after (exponential, with jitter)."""
+
+    limit: Annotated[int, Field(ge=0, le=10)] = 0
+    backoff_seconds: Annotated[int | float, Field(ge=0, le=3600)] = 1
+    max_backoff_seconds: Annotated[int | float, Field(ge=0, le=86_400)] = 60
+    on: list[Annotated[str, _matching(_RETRY_ON, "a cause of retries; see the documentation of 'on'")]] = [
+        "exited",
+        "oom_killed",
+        "image_pull_failed",
+        "lost",
+    ]
+
+
+class RunSpec(Body):
+    """One request to execute a container to completion."""
+
+    image: Image
+    command: Arguments | None = None
+    args: Arguments | None = None
+    env: Env = {}
+    resources: Resources = Resources()
+    volume_mounts: Annotated[list[VolumeMount], Field(max_length=64)] = []
+    timeout_seconds: TimeoutSeconds = 3600
+    stop_grace_seconds: Annotated[int | float, Field(ge=0, le=600)] = 10
+    queue_ttl_seconds: Annotated[int, Field(ge=1, le=31_536_000)] | None = None
+    retries: Retries | None = None
+    name: Name | None = None
+    labels: Labels = {}
+    workdir: Annotated[str, AfterValidator(_absolute)] | None = None
+    user: Annotated[str, _matching(_USER, "a user; write a name or id, or user:group")] | None = None
+    network: Annotated[str, _matching(_NETWORK, "a network; write bridge, none or a network's name")] = (
+        "bridge"
+    )
+    pull_policy: Literal["missing", "always", "never"] = "missing"
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    shm_size: Annotated[str | int | float, AfterValidator(_shm)] = "64Mi"
+
+    @model_validator(mode="after")
+    def _mounts_are_distinct(self) -> Self:
+        seen: set[str] = set()
+        for mount in self.volume_mounts:
+            if mount.mount_path in seen:
+                raise ValueError(
+                    f"volumeMounts has two volumes at {mount.mount_path!r}; give each its own mountPath"
+                )
+            seen.add(mount.mount_path)
+        return self
+
+    @property
+    def longest_seconds(self) -> float:
+        """The longest that one attempt can hold its resources, in seconds."""
+        return self.timeout_seconds + self.stop_grace_seconds
+
+
+class Batch(Body):
+    """Up to 1,000 runs that are accepted together or not at all."""
+
+    runs: Annotated[list[RunSpec], Field(min_length=1, max_length=1000)]
+
+
+class RunPatch(Body):
+    """What may change on an accepted run: the deadline of a live one, and the labels."""
+
+    timeout_seconds: TimeoutSeconds | None = None
+    labels: Labels | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.timeout_seconds is None and self.labels is None:
+            raise ValueError("nothing to change; give timeoutSeconds or labels")
+        return self
+
+
+class VolumeSpec(Body):
+    """A named volume that runs share."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$", max_length=63)]
+    labels: Labels = {}
