@@ -75,8 +75,8 @@ class AttemptUsage(Answer):
 class RunUsage(Answer):
     """What a run is billed for, and what it really used.
 
-    Seconds are exact to the microsecond; ``cost_usd`` is a decimal string in US dollars at list price. ``source``
-    says where ``cpu_seconds_used`` and ``memory_peak_bytes`` come from: ``cgroup`` (exact) or ``samples``.
+    Seconds are exact to the microsecond; ``cost_usd`` is a decimal string in US dollars at list price.
+    ``source`` says where ``cpu_seconds_used`` and ``memory_peak_bytes`` come from: ``cgroup`` (exact) or ``samples``.
     """
 
     duration_seconds: float = 0

@@ -1,0 +1,218 @@
+"""The daemon's settings: a TOML file, overridden by ``RUNSD_<SECTION>__<KEY>``, overridden by flags."""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from runsd_sdk import quantity
+from runsd_sdk.spec import Cpu, Memory
+
+from runsd.errors import Refused
+
+_PREFIX = "RUNSD_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EngineSettings(_Section):
+    """Which Docker Engine, and how hard it may be driven."""
+
+    host: str = Field("unix:///var/run/docker.sock", description="the Engine's address")
+    max_concurrent_starts: Annotated[int, Field(ge=1)] = Field(
+        2 * (os.cpu_count() or 1), description="containers being started at once"
+    )
+    pull_inactivity_seconds: Annotated[float, Field(gt=0)] = Field(
+        300, description="a pull without progress for this long fails"
+    )
+
+
+class CapacitySettings(_Section):
+    """What the host gives to runs."""
+
+    cpu: Cpu | None = Field(None, description="cores for runs; the host's when not set")
+    memory: Memory | None = Field(
+        None, description="memory for runs; the host's less the reserve when not set"
+    )
+    reserve_memory: Annotated[str, Field(min_length=1)] = Field(
+        "512Mi", description="kept for the host itself"
+    )
+    overcommit: Annotated[float, Field(ge=1, le=100)] = Field(
+        1.0, description="cores promised per core present; memory is never promised twice"
+    )
+
+    @field_validator("reserve_memory")
+    @classmethod
+    def _is_memory(cls, value: str) -> str:
+        quantity.memory_bytes(value, minimum=0)
+        return value
+
+
+class DefaultSettings(_Section):
+    """What a run gets when it does not say."""
+
+    cpu: Cpu = Field("1", description="cores")
+    memory: Memory = Field("1Gi", description="memory")
+    timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(3600, description="deadline after start")
+    max_timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        86_400, description="the longest deadline that may be asked for"
+    )
+
+
+class ImageSettings(_Section):
+    """Which images may run."""
+
+    allow: list[str] = Field(["*"], description="globs of image references that may run")
+
+
+class LogSettings(_Section):
+    """How much output is kept."""
+
+    max_bytes_per_attempt: Annotated[int, Field(ge=65_536)] = Field(
+        256 * 1024**2, description="of a longer output head and tail are kept"
+    )
+
+
+class BillingSettings(_Section):
+    """The price list."""
+
+    price_per_vcpu_second_usd: Annotated[Decimal, Field(ge=0, decimal_places=12)] = Field(
+        Decimal("0.00004"), description="list price in US dollars"
+    )
+    free_vcpu_seconds: Annotated[int, Field(ge=0)] = Field(
+        100_000, description="free per project and calendar month (UTC)"
+    )
+
+
+class NetworkSettings(_Section):
+    """Which Docker networks runs may join besides bridge and none."""
+
+    allow: list[str] = Field([], description="names of further Docker networks")
+
+
+class Settings(_Section):
+    """All settings, section by section."""
+
+    engine: EngineSettings = EngineSettings()
+    capacity: CapacitySettings = CapacitySettings()
+    defaults: DefaultSettings = DefaultSettings()
+    images: ImageSettings = ImageSettings()
+    logs: LogSettings = LogSettings()
+    billing: BillingSettings = BillingSettings()
+    network: NetworkSettings = NetworkSettings()
+
+    @property
+    def host_cpu_milli(self) -> int:
+        """Millicores that the host gives to runs, before overcommitment."""
+        if self.capacity.cpu is not None:
+            return quantity.cpu_milli(self.capacity.cpu)
+        return 1000 * (psutil.cpu_count() or 1)
+
+    @property
+    def host_memory_bytes(self) -> int:
+        """Bytes of memory that the host gives to runs."""
+        if self.capacity.memory is not None:
+            return quantity.memory_bytes(self.capacity.memory)
+        reserve = quantity.memory_bytes(self.capacity.reserve_memory, minimum=0)
+        return max(0, int(psutil.virtual_memory().total) - reserve)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting for a person: its full name, value, default and where the value came from."""
+
+    name: str
+    value: Any
+    default: Any
+    source: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The settings in force, and where each came from."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+    def __iter__(self) -> Iterator[Setting]:
+        """Walk every setting in the order of the file."""
+        for section, model in self.settings:
+            for key, field in type(model).model_fields.items():
+                name = f"{section}.{key}"
+                yield Setting(
+                    name,
+                    getattr(model, key),
+                    field.default,
+                    self.sources.get(name, "default"),
+                    field.description or "",
+                )
+
+
+def load(
+    path: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Configuration:
+    """Read file, environment and flags (``{"engine.host": …}``), the later ones winning.
+
+    Raises Refused, naming the key and where it stands, for an unknown key or a bad value.
+    """
+    values: dict[str, dict[str, Any]] = {}
+    sources: dict[str, str] = {}
+    for source, name, value in (
+        *_from_file(path),
+        *_from_environment(os.environ if environment is None else environment),
+        *((f"flag for {n}", n, v) for n, v in (flags or {}).items() if v is not None),
+    ):
+        section, key = _known(name, source)
+        values.setdefault(section, {})[key] = value
+        sources[name] = source
+    try:
+        return Configuration(Settings.model_validate(values), sources)
+    except ValidationError as failure:
+        first = failure.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][:2])
+        raise Refused(f"cannot use {name} from {sources.get(name, 'default')}: {first['msg']}") from failure
+
+
+def _known(name: str, source: str) -> tuple[str, str]:
+    section, _, key = name.partition(".")
+    model = Settings.model_fields.get(section)
+    keys = getattr(model.annotation, "model_fields", {}) if model else {}
+    if key not in keys:
+        known = ", ".join(keys) or ", ".join(Settings.model_fields)
+        raise Refused(f"unknown setting {name!r} in {source}; known here: {known}")
+    return section, key
+
+
+def _from_file(path: Path | None) -> Iterator[tuple[str, str, Any]]:
+    if path is None:
+        return
+    try:
+        document = tomllib.loads(path.read_text())
+    except OSError as failure:
+        raise Refused(f"cannot read the configuration {path}: {failure.strerror}") from failure
+    except tomllib.TOMLDecodeError as failure:
+        raise Refused(f"cannot read the configuration {path}: {failure}") from failure
+    for section, keys in document.items():
+        if not isinstance(keys, dict):
+            raise Refused(f"unknown setting {section!r} in {path}; settings stand in [sections]")
+        for key, value in keys.items():
+            yield str(path), f"{section}.{key}", value
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str, Any]]:
+    for variable, text in sorted(environment.items()):
+        if variable.startswith(_PREFIX) and "__" in variable:
+            section, _, key = variable.removeprefix(_PREFIX).lower().partition("__")
+            value = [part for part in text.split(",") if part] if key == "allow" else text
+            yield variable, f"{section}.{key}", value
