@@ -1,7 +1,7 @@
 """The seam to whatever runs containers: what the daemon asks, and the facts it gets.
 
-Every call may raise ``errors.EngineUnavailable`` (nothing is known) and ``errors.EngineRefused`` (a fact). Facts
-are the Engine's own; instants are microseconds since the epoch by the Engine's clock, rounded down.
+Every call may raise ``errors.EngineUnavailable`` (nothing is known) and ``errors.EngineRefused`` (a fact).
+Facts are the Engine's own; instants are microseconds since the epoch by the Engine's clock, rounded down.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence

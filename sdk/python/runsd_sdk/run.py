@@ -76,7 +76,7 @@ class RunUsage(Answer):
     """What a run is billed for, and what it really used.
 
     Seconds are exact to the microsecond; ``cost_usd`` is a decimal string in US dollars at list price.
-    ``source`` says where ``cpu_seconds_used`` and ``memory_peak_bytes`` come from: ``cgroup`` (exact) or ``samples``.
+    ``source`` says where use and peak come from: ``cgroup`` (exact) or ``samples``.
     """
 
     duration_seconds: float = 0
