@@ -1,0 +1,165 @@
+"""A SQLite file: one writer that commits in groups, a few readers, migrations, named statements.
+
+Everyone who writes hands in a job; the writer runs all jobs that wait in one durable transaction, each behind
+its own savepoint. A job is thus atomic and durable when ``write`` returns, never half done when its caller is
+cancelled, and the cost of the sync is shared by all who write at that moment.
+"""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+import structlog
+
+from runsd.errors import NotNow, RunsdError
+
+T = TypeVar("T")
+Job = Callable[[aiosqlite.Connection], Awaitable[T]]
+_Pending = tuple[Job[Any], "asyncio.Future[Any]"]
+
+_MOST_JOBS = 256
+_READERS = 2
+# synchronous=FULL: a commit has reached the disk when it returns; NORMAL may lose it in a power cut.
+_PRAGMAS = (
+    "pragma journal_mode = wal",
+    "pragma synchronous = full",
+    "pragma foreign_keys = on",
+    "pragma busy_timeout = 10000",
+)
+log = structlog.get_logger()
+
+
+class Sqlite:
+    """An open database. Made by ``open``; ``close`` ends its writer and its threads."""
+
+    def __init__(self, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection]) -> None:
+        self._writer = writer
+        self._readers = list(readers)
+        self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        for reader in readers:
+            self._idle.put_nowait(reader)
+        self._jobs: asyncio.Queue[_Pending | None] = asyncio.Queue()
+        self._committing = asyncio.create_task(self._commit_groups(), name="sqlite-writer")
+
+    @classmethod
+    async def open(cls, path: Path, migrations: Sequence[str]) -> "Sqlite":
+        """Open or make the file and bring it to the newest schema.
+
+        Raises NotNow when the file was written by a newer runsd or cannot be opened.
+        """
+        connections: list[aiosqlite.Connection] = []
+        try:
+            for _ in range(1 + _READERS):
+                connection = await aiosqlite.connect(path, isolation_level=None)
+                connections.append(connection)
+                connection.row_factory = sqlite3.Row
+                for pragma in _PRAGMAS:
+                    await connection.execute(pragma)
+                if len(connections) == 1:
+                    await _migrate(connection, migrations, path)
+        except BaseException as failure:
+            for connection in connections:
+                await connection.close()
+            if isinstance(failure, sqlite3.Error):
+                raise NotNow(f"cannot open the database {path}: {failure}") from failure
+            raise
+        return cls(connections[0], connections[1:])
+
+    async def write(self, job: Job[T]) -> T:
+        """Run a job in a durable transaction and return its value.
+
+        Raises whatever the job raised (its changes are undone), or NotNow when the disk refused the commit.
+        """
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put_nowait((job, done))
+        return await done
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Lend a connection that sees every commit that has returned."""
+        reader = await self._idle.get()
+        try:
+            yield reader
+        finally:
+            self._idle.put_nowait(reader)
+
+    async def all(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[sqlite3.Row]:
+        """Return every row of a query."""
+        async with self.reading() as reader:
+            return list(await reader.execute_fetchall(sql, parameters or {}))
+
+    async def one(self, sql: str, parameters: Mapping[str, Any] | None = None) -> sqlite3.Row | None:
+        """Return the first row of a query, if any."""
+        rows = await self.all(sql, parameters)
+        return rows[0] if rows else None
+
+    async def close(self) -> None:
+        """Commit what was handed in, then close."""
+        self._jobs.put_nowait(None)
+        await self._committing
+        for connection in (*self._readers, self._writer):
+            await connection.close()
+
+    async def _commit_groups(self) -> None:
+        last = False
+        while not last:
+            group = [await self._jobs.get()]
+            while not self._jobs.empty() and len(group) < _MOST_JOBS:
+                group.append(self._jobs.get_nowait())
+            last = None in group
+            await self._commit([pending for pending in group if pending is not None])
+
+    async def _commit(self, group: Sequence[_Pending]) -> None:
+        ended: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
+        try:
+            await self._writer.execute("begin immediate")
+            for job, done in group:
+                ended.append((done, *await self._attempt(job)))
+            await self._writer.execute("commit")
+        except sqlite3.Error as failure:
+            log.error("sqlite.commit_failed", error=str(failure), jobs=len(group))
+            if self._writer.in_transaction:
+                await self._writer.execute("rollback")
+            refusal = NotNow(f"cannot write to the database: {failure}; free some disk space", code="disk")
+            ended = [(done, None, refusal) for _, done in group]
+        for done, value, raised in ended:
+            if done.cancelled():
+                continue
+            if raised is None:
+                done.set_result(value)
+            else:
+                done.set_exception(raised)
+
+    async def _attempt(self, job: Job[Any]) -> tuple[Any, Exception | None]:
+        await self._writer.execute("savepoint job")
+        try:
+            value = await job(self._writer)
+        except (RunsdError, sqlite3.IntegrityError, ValueError, TypeError, LookupError) as failure:
+            await self._writer.execute("rollback to job")
+            await self._writer.execute("release job")
+            return None, failure
+        await self._writer.execute("release job")
+        return value, None
+
+
+def statements(path: Path) -> dict[str, str]:
+    """Read a file of SQL in which ``-- name: x`` stands above each statement."""
+    parts = re.split(r"^-- name: (\w+)\n", path.read_text(), flags=re.MULTILINE)
+    return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+async def _migrate(connection: aiosqlite.Connection, migrations: Sequence[str], path: Path) -> None:
+    row = await (await connection.execute("pragma user_version")).fetchone()
+    present: int = row[0] if row else 0
+    if present > len(migrations):
+        raise NotNow(
+            f"cannot open {path}: it was written by a newer runsd (schema {present}, this one knows"
+            f" {len(migrations)}); start the newer version"
+        )
+    for number, script in enumerate(migrations[present:], start=present + 1):
+        await connection.executescript(f"begin immediate;{script};pragma user_version = {number};commit;")
