@@ -1,7 +1,7 @@
 """The bill: exact integers from the Engine's own instants. No I/O, no clock.
 
-The unit is the nano-vCPU-second: millicores times microseconds, a whole number, so nothing is ever rounded. An
-attempt is split at UTC midnights into lines; a day, a month and a run are sums of the same lines.
+The unit is the nano-vCPU-second: millicores times microseconds, a whole number, so nothing is ever rounded.
+An attempt is split at UTC midnights into lines; a day, a month and a run are sums of the same lines.
 """
 
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import aiosqlite
 import structlog
 
-from runsd.errors import NotNow, RunsdError
+from runsd.errors import NotNow
 
 T = TypeVar("T")
 Job = Callable[[aiosqlite.Connection], Awaitable[T]]
@@ -139,7 +139,9 @@ class Sqlite:
         await self._writer.execute("savepoint job")
         try:
             value = await job(self._writer)
-        except (RunsdError, sqlite3.IntegrityError, ValueError, TypeError, LookupError) as failure:
+        except sqlite3.OperationalError:
+            raise  # the disk or the file: the whole group has failed
+        except Exception as failure:  # whatever it is belongs to the job's caller
             await self._writer.execute("rollback to job")
             await self._writer.execute("release job")
             return None, failure

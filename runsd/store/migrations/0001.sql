@@ -61,6 +61,8 @@ create table runs (
 ) strict;
 
 create index runs_queue on runs (priority desc, id) where phase = 'queued';
+create index runs_backing_off on runs (not_before_us) where phase = 'queued';
+create index runs_expiring on runs (expires_us) where phase = 'queued' and expires_us is not null;
 create index runs_live on runs (id) where phase not in ('queued', 'finished');
 create index runs_by_project on runs (project, id);
 create index runs_by_status on runs (project, status, id);

@@ -1,0 +1,304 @@
+"""The edges of the state machine: one method, one guarded transaction, one event each.
+
+A method that answers None (or False) was too late: somebody else moved the run first, which is ordinary.
+"""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+from runsd_sdk.run import Reason
+from runsd_sdk.spec import RunSpec
+
+from runsd import billing
+from runsd.admission import Holding, Resources, Waiting
+from runsd.clock import Clock
+from runsd.run import Outcome
+from runsd.sqlite import Sqlite, statements
+from runsd.store.events import add_event
+
+SQL = statements(Path(__file__).with_name("runs.sql"))
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An attempt to carry out, as far as it has come. Instants are microseconds since the epoch."""
+
+    id: str
+    project: str
+    attempt: int
+    spec: RunSpec
+    container_id: str | None
+    started_us: int | None
+    deadline_us: int | None
+    cancelled: bool
+    stop_us: int | None
+    stop_reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """All that is known of an attempt that is over. ``started_us`` None: it never ran, and costs nothing."""
+
+    outcome: Outcome
+    started_us: int | None = None
+    finished_us: int | None = None
+    cpu_us: int | None = None
+    memory_peak_bytes: int | None = None
+    usage_source: str | None = None
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+    logs_truncated: bool = False
+
+
+class Attempts:
+    """The queue and the live attempts, as the supervising loops see them."""
+
+    def __init__(self, db: Sqlite, *, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    async def waiting(self, limit: int) -> Sequence[Waiting]:
+        """Return the head of the queue in order of claim."""
+        rows = await self._db.all(SQL["queue"], {"now": self._clock(), "limit": limit})
+        return [
+            Waiting(
+                r["id"],
+                Resources(r["cpu_milli"], r["memory_bytes"], r["gpus"]),
+                r["timeout_s"] + r["grace_s"],
+            )
+            for r in rows
+        ]
+
+    async def holding(self) -> Sequence[Holding]:
+        """Return what the live attempts hold, and when each is over at the latest."""
+        now = self._clock()
+        return [
+            Holding(Resources(r["cpu_milli"], r["memory_bytes"], r["gpus"]), _ends_in_s(r, now))
+            for r in await self._db.all(SQL["holding"])
+        ]
+
+    async def queued(self) -> int:
+        """Count the queue."""
+        row = await self._db.one(SQL["count_queued"])
+        return int(row[0]) if row else 0
+
+    async def live(self) -> list[str]:
+        """Return the ids of all admitted runs that are not over."""
+        return [row["id"] for row in await self._db.all(SQL["live"])]
+
+    async def next_timer(self) -> int | None:
+        """Return when a queued run expires or its backoff ends, whichever is next."""
+        row = await self._db.one(SQL["next_timer"], {"now": self._clock()})
+        return row[0] if row else None
+
+    async def work(self, id: str) -> Work | None:
+        """Return the live attempt of a run, if it has one."""
+        row = await self._db.one(SQL["work"], {"id": id})
+        return None if row is None else _work(row)
+
+    async def admit(self, id: str) -> bool:
+        """Queued → starting: make the next attempt."""
+
+        async def job(db: aiosqlite.Connection) -> bool:
+            now = self._clock()
+            for row in await db.execute_fetchall(SQL["admit"], {"id": id, "now": now}):
+                await db.execute(SQL["insert_attempt"], {"id": id, "attempt": row["attempt"], "now": now})
+                await add_event(db, id, now, "run.admitted", {"attempt": row["attempt"]})
+                return True
+            return False
+
+        return await self._db.write(job)
+
+    async def expire(self) -> list[str]:
+        """Queued → finished, for every run whose time in the queue is up."""
+
+        async def job(db: aiosqlite.Connection) -> list[str]:
+            now = self._clock()
+            message = "not started within queueTtlSeconds; allow more time or ask for fewer resources"
+            rows = list(await db.execute_fetchall(SQL["expired"], {"now": now}))
+            for row in rows:
+                await db.execute(SQL["expire"], {"id": row["id"], "now": now, "message": message})
+                await add_event(db, row["id"], now, "run.finished", {"reason": Reason.QUEUE_EXPIRED.value})
+            return [row["id"] for row in rows]
+
+        return await self._db.write(job)
+
+    async def pulling(self, work: Work) -> bool:
+        """Starting → pulling."""
+        return await self._move("pull", work, "run.pulling", {"image": work.spec.image})
+
+    async def pull_progress(self, work: Work, done_bytes: int, total_bytes: int) -> None:
+        """Tell how far the pull is, as an event."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            said = {"doneBytes": done_bytes, "totalBytes": total_bytes}
+            await add_event(db, work.id, self._clock(), "run.pull_progress", said)
+
+        await self._db.write(job)
+
+    async def ready(self, work: Work, *, image_id: str, image_digest: str | None) -> bool:
+        """Pulling or preparing → starting: the image that will run is known."""
+        said = {"imageId": image_id, "imageDigest": image_digest}
+        return await self._move(
+            "ready", work, "run.image_ready", said, image_id=image_id, image_digest=image_digest
+        )
+
+    async def created(self, work: Work, container_id: str) -> None:
+        """Record the attempt's container before it is started: there will never be a second."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            given = {"run_id": work.id, "attempt": work.attempt, "container_id": container_id}
+            await db.execute(SQL["created"], given)
+
+        await self._db.write(job)
+
+    async def started(self, work: Work, started_us: int) -> None:
+        """Starting → running, by the Engine's own instant; repeating it changes nothing."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            given = {"id": work.id, "run_id": work.id, "attempt": work.attempt, "started_us": started_us}
+            await db.execute(SQL["attempt_started"], given)
+            for _ in await db.execute_fetchall(SQL["started"], given):
+                await add_event(db, work.id, self._clock(), "run.running", {"attempt": work.attempt})
+
+        await self._db.write(job)
+
+    async def stop(self, work: Work, reason: Reason) -> bool:
+        """Live → stopping: the intent is on record before the first signal."""
+        return await self._move("stop", work, "run.stopping", {"reason": reason.value}, reason=reason.value)
+
+    async def finish(self, work: Work, ended: Ended) -> bool:
+        """Live → finished: attempt, bill, run and event in one transaction."""
+
+        async def job(db: aiosqlite.Connection) -> bool:
+            return await self._end(db, work, ended, not_before_us=None)
+
+        return await self._db.write(job)
+
+    async def retry(self, work: Work, ended: Ended, *, not_before_us: int) -> bool:
+        """Live → queued: the attempt is over and billed, another follows."""
+
+        async def job(db: aiosqlite.Connection) -> bool:
+            return await self._end(db, work, ended, not_before_us=not_before_us)
+
+        return await self._db.write(job)
+
+    async def _end(
+        self, db: aiosqlite.Connection, work: Work, ended: Ended, *, not_before_us: int | None
+    ) -> bool:
+        row = next(iter(await db.execute_fetchall(SQL["work"], {"id": work.id})), None)
+        if row is None or row["attempt"] != work.attempt:
+            return False
+        now = self._clock()
+        billed = _billed_us(row, ended)
+        given = {
+            "id": work.id,
+            "run_id": work.id,
+            "attempt": work.attempt,
+            "now": now,
+            "reason": ended.outcome.reason.value,
+            "message": ended.outcome.message,
+            "status": ended.outcome.status.value,
+            "exit_code": ended.outcome.exit_code,
+            "oom_killed": int(ended.outcome.oom_killed),
+            "finished_us": ended.finished_us,
+            "ended_us": ended.finished_us or now,
+            "nano_vcpu_s": billed * row["cpu_milli"],
+            "stdout_bytes": ended.stdout_bytes,
+            "stderr_bytes": ended.stderr_bytes,
+            "logs_truncated": int(ended.logs_truncated),
+            "usage": json.dumps(_add_usage(json.loads(row["usage"]), row, ended, billed)),
+            "not_before_us": not_before_us,
+        }
+        move = "finish" if not_before_us is None else "retry"
+        if not await db.execute_fetchall(SQL[move], given):
+            return False
+        await db.execute(SQL["end_attempt"], given)
+        if ended.started_us is not None:
+            await db.executemany(SQL["insert_usage_line"], _usage_lines(row, ended.started_us, billed))
+        said = {key: given[key] for key in ("attempt", "status", "reason", "message")}
+        said["exitCode"] = ended.outcome.exit_code
+        event = "run.finished" if move == "finish" else "run.retrying"
+        await add_event(db, work.id, now, event, said)
+        return True
+
+    async def _move(
+        self, statement: str, work: Work, event: str, said: dict[str, Any], **values: Any
+    ) -> bool:
+        async def job(db: aiosqlite.Connection) -> bool:
+            given = {"id": work.id, "attempt": work.attempt, "now": self._clock(), **values}
+            if not await db.execute_fetchall(SQL[statement], given):
+                return False
+            await add_event(db, work.id, given["now"], event, {"attempt": work.attempt, **said})
+            return True
+
+        return await self._db.write(job)
+
+
+def _work(row: sqlite3.Row) -> Work:
+    return Work(
+        id=row["id"],
+        project=row["project"],
+        attempt=row["attempt"],
+        spec=RunSpec.model_validate_json(row["spec"]),
+        container_id=row["container_id"],
+        started_us=row["started_us"],
+        deadline_us=row["deadline_us"],
+        cancelled=row["cancel_us"] is not None,
+        stop_us=row["stop_us"],
+        stop_reason=Reason(row["stop_reason"]) if row["stop_reason"] else None,
+    )
+
+
+def _ends_in_s(row: sqlite3.Row, now: int) -> float:
+    grace_s = float(row["grace_s"])
+    stops_us: int | None = row["deadline_us"] if row["stop_us"] is None else row["stop_us"]
+    if stops_us is None:
+        return int(row["timeout_s"]) + grace_s
+    return max(0.0, (stops_us - now) / 1e6 + grace_s)
+
+
+def _billed_us(row: sqlite3.Row, ended: Ended) -> int:
+    if ended.started_us is None or ended.finished_us is None:
+        return 0
+    limit_us = int((row["timeout_s"] + row["grace_s"]) * 1_000_000)
+    return billing.billed_us(ended.started_us, ended.finished_us, limit_us=limit_us)
+
+
+def _usage_lines(row: sqlite3.Row, started_us: int, billed_us: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": row["id"],
+            "attempt": row["attempt"],
+            "day": line.day,
+            "project": row["project"],
+            "task": row["task"],
+            "labels": row["labels"],
+            "nano_vcpu_s": line.nano_vcpu_s,
+        }
+        for line in billing.lines(started_us, billed_us, cpu_milli=row["cpu_milli"])
+    ]
+
+
+def _add_usage(before: dict[str, Any], row: sqlite3.Row, ended: Ended, billed_us: int) -> dict[str, Any]:
+    """Add an attempt to the stored usage of its run: seconds add up, the peak is the highest."""
+    usage = dict(before)
+    if ended.started_us is not None and ended.finished_us is not None:
+        item = {
+            "attempt": row["attempt"],
+            "started_us": ended.started_us,
+            "finished_us": ended.finished_us,
+            "billed_us": billed_us,
+            "nano_vcpu_s": billed_us * row["cpu_milli"],
+        }
+        usage["attempts"] = [*before.get("attempts", []), item]
+    if ended.usage_source is not None:
+        usage["source"] = ended.usage_source
+        usage["cpu_us"] = before.get("cpu_us", 0) + (ended.cpu_us or 0)
+        usage["memory_peak_bytes"] = max(before.get("memory_peak_bytes", 0), ended.memory_peak_bytes or 0)
+    return usage

@@ -1,0 +1,28 @@
+"""The file ``runsd.db``: its schema, and who this installation is."""
+
+import uuid
+from pathlib import Path
+
+import aiosqlite
+
+from runsd.sqlite import Sqlite
+
+_MIGRATIONS = sorted((Path(__file__).parent / "migrations").glob("*.sql"))
+
+
+async def open_database(path: Path) -> Sqlite:
+    """Open the state of all runs, bringing it to the newest schema. Raises NotNow."""
+    return await Sqlite.open(path, [file.read_text() for file in _MIGRATIONS])
+
+
+async def instance_of(db: Sqlite) -> str:
+    """Return the name by which this installation knows its containers, made at its first start."""
+
+    async def job(connection: aiosqlite.Connection) -> str:
+        await connection.execute(
+            "insert or ignore into meta (key, value) values ('instance', ?)", (uuid.uuid4().hex[:12],)
+        )
+        rows = await connection.execute_fetchall("select value from meta where key = 'instance'")
+        return str(next(iter(rows))[0])
+
+    return await db.write(job)

@@ -1,0 +1,54 @@
+"""The events: every change of a run, in the order in which it was committed."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiosqlite
+from runsd_sdk.run import Event
+
+from runsd.sqlite import Sqlite
+from runsd.store.rows import event_of
+
+_INSERT = """
+insert into events (run_id, project, at_us, type, data)
+select id, project, :now, :type, :data from runs where id = :id
+"""
+_AFTER = """
+select * from events
+where project = :project and id > :after
+order by id limit :limit
+"""
+_OF_RUN = """
+select * from events
+where run_id = :run_id and project = :project and id > :after
+order by id limit :limit
+"""
+_LAST = "select coalesce(max(id), 0) from events"
+
+
+async def add_event(
+    db: aiosqlite.Connection, run_id: str, now: int, type: str, data: Mapping[str, Any]
+) -> None:
+    """Record a change of a run inside the transaction that makes it."""
+    await db.execute(_INSERT, {"id": run_id, "now": now, "type": type, "data": json.dumps(data)})
+
+
+class Events:
+    """The table of events, read by page."""
+
+    def __init__(self, db: Sqlite) -> None:
+        self._db = db
+
+    async def after(
+        self, project: str, after: int, *, run_id: str | None = None, limit: int = 100
+    ) -> list[Event]:
+        """Return up to ``limit`` events with an id greater than ``after``, oldest first."""
+        sql = _AFTER if run_id is None else _OF_RUN
+        given = {"project": project, "after": after, "run_id": run_id, "limit": limit}
+        return [event_of(row) for row in await self._db.all(sql, given)]
+
+    async def last_id(self) -> int:
+        """Return the id of the newest event, or 0."""
+        row = await self._db.one(_LAST)
+        return int(row[0]) if row else 0

@@ -1,0 +1,84 @@
+"""How stored rows read as the public models."""
+
+import json
+import sqlite3
+from decimal import Decimal
+from typing import Any
+
+from runsd_sdk.run import AttemptUsage, Event, Phase, Reason, Run, RunImage, RunLogs, RunUsage, Status
+from runsd_sdk.spec import RunSpec
+
+from runsd import billing
+from runsd.clock import instant, instant_or_none
+
+
+def run_of(row: sqlite3.Row, price_usd: Decimal) -> Run:
+    """Return the public run of a row of ``runs``."""
+    spec = RunSpec.model_validate_json(row["spec"])
+    stopping = row["stop_us"] is not None and row["phase"] != "finished"
+    return Run(
+        id=row["id"],
+        project=row["project"],
+        name=row["name"],
+        labels=json.loads(row["labels"]),
+        status=Status(row["status"]),
+        phase=Phase.STOPPING if stopping else Phase(row["phase"]),
+        reason=Reason(row["reason"]) if row["reason"] else None,
+        message=row["message"],
+        exit_code=row["exit_code"],
+        oom_killed=bool(row["oom_killed"]),
+        attempt=row["attempt"],
+        created_at=instant(row["created_us"]),
+        started_at=instant_or_none(row["started_us"]),
+        finished_at=instant_or_none(row["finished_us"]),
+        deadline_at=instant_or_none(row["deadline_us"]),
+        spec=spec,
+        image=RunImage(reference=spec.image, id=row["image_id"], digest=row["image_digest"]),
+        usage=_usage_of(json.loads(row["usage"]), price_usd),
+        logs=RunLogs(
+            stdout_bytes=row["stdout_bytes"],
+            stderr_bytes=row["stderr_bytes"],
+            truncated=bool(row["logs_truncated"]),
+        ),
+        trigger=row["trigger"],
+        rerun_of=row["rerun_of"],
+        task=row["task"],
+        hostname=row["hostname"],
+    )
+
+
+def event_of(row: sqlite3.Row) -> Event:
+    """Return the public event of a row of ``events``."""
+    return Event(
+        id=row["id"],
+        run_id=row["run_id"],
+        project=row["project"],
+        time=instant(row["at_us"]),
+        type=row["type"],
+        data=json.loads(row["data"]),
+    )
+
+
+def _usage_of(stored: dict[str, Any], price_usd: Decimal) -> RunUsage:
+    attempts = [
+        AttemptUsage(
+            attempt=item["attempt"],
+            started_at=instant(item["started_us"]),
+            finished_at=instant(item["finished_us"]),
+            duration_seconds=item["billed_us"] / 1e6,
+            vcpu_seconds=billing.vcpu_seconds(item["nano_vcpu_s"]),
+            cost_usd=billing.money(billing.cost_usd(item["nano_vcpu_s"], price_usd)),
+        )
+        for item in stored.get("attempts", [])
+    ]
+    nano = sum(item["nano_vcpu_s"] for item in stored.get("attempts", []))
+    used = stored.get("cpu_us")
+    return RunUsage(
+        duration_seconds=sum(item["billed_us"] for item in stored.get("attempts", [])) / 1e6,
+        vcpu_seconds=billing.vcpu_seconds(nano),
+        cpu_seconds_used=None if used is None else used / 1e6,
+        memory_peak_bytes=stored.get("memory_peak_bytes"),
+        source=stored.get("source"),
+        cost_usd=billing.money(billing.cost_usd(nano, price_usd)),
+        attempts=attempts,
+    )

@@ -1,0 +1,278 @@
+"""The runs: accepting them, reading them, and what their owners may ask of them."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+from runsd_sdk.run import Run, RunList, Status
+from runsd_sdk.spec import RunSpec
+
+from runsd.clock import Clock
+from runsd.errors import Conflicting, Unknown
+from runsd.sqlite import Sqlite, statements
+from runsd.store.events import add_event
+from runsd.store.rows import run_of
+from runsd.store.volumes import resolve_mounts
+
+SQL = statements(Path(__file__).with_name("runs.sql"))
+KEY_LIFETIME_US = 24 * 3600 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Runs to accept together, with the idempotency key that makes a repetition harmless.
+
+    ``fingerprint`` stands for the whole request: the same key with another one is refused.
+    """
+
+    project: str
+    specs: Sequence[RunSpec]
+    key: str | None = None
+    fingerprint: str = ""
+    rerun_of: str | None = None
+    trigger: str = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The runs of a submission; ``replayed`` when an earlier request had made them."""
+
+    runs: list[Run]
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs to list, newest first. ``cursor`` is the id of the last run of the page before."""
+
+    project: str
+    statuses: Sequence[Status] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    name: str | None = None
+    created_after_us: int | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+class Runs:
+    """The table of runs as their owners see it."""
+
+    def __init__(
+        self, db: Sqlite, *, clock: Clock, new_id: Callable[[str], str], hostname: str, price_usd: Decimal
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._new_id = new_id
+        self._hostname = hostname
+        self._price_usd = price_usd
+
+    async def submit(self, submission: Submission) -> Accepted:
+        """Accept all runs of a submission in one transaction; they survive a power cut when this returns.
+
+        Raises Conflicting when the key was used with another request, Refused for an unknown volume.
+        """
+
+        async def job(db: aiosqlite.Connection) -> Accepted:
+            now = self._clock()
+            ids = await _replayed(db, submission, now)
+            replayed = ids is not None
+            if ids is None:
+                ids = await self._insert(db, submission, now)
+            rows = await db.execute_fetchall(SQL["many"], {"ids": json.dumps(ids)})
+            by_id = {row["id"]: run_of(row, self._price_usd) for row in rows}
+            return Accepted([by_id[id] for id in ids if id in by_id], replayed)
+
+        return await self._db.write(job)
+
+    async def get(self, project: str, id: str) -> Run:
+        """Return a run. Raises Unknown."""
+        row = await self._db.one(SQL["get"], {"project": project, "id": id})
+        if row is None:
+            raise _unknown(id)
+        return run_of(row, self._price_usd)
+
+    async def page(self, wanted: RunFilter) -> RunList:
+        """Return a page of runs, newest first."""
+        sql, parameters = _list_query(wanted)
+        rows = await self._db.all(sql, {**parameters, "limit": wanted.limit + 1})
+        runs = [run_of(row, self._price_usd) for row in rows[: wanted.limit]]
+        return RunList(data=runs, next_cursor=runs[-1].id if len(rows) > wanted.limit else None)
+
+    async def cancel(self, project: str, id: str) -> Run:
+        """Ask a run to end: a queued one is over at once, a live one is stopped, an ended one stays.
+
+        Raises Unknown.
+        """
+
+        async def job(db: aiosqlite.Connection) -> Run | None:
+            now = self._clock()
+            given = {"id": id, "project": project, "now": now, "message": "cancelled while queued"}
+            for statement, event in (("cancel_queued", "run.finished"), ("cancel_live", "run.stopping")):
+                for row in await db.execute_fetchall(SQL[statement], given):
+                    await add_event(db, id, now, event, {"reason": "cancelled"})
+                    return run_of(row, self._price_usd)
+            return None
+
+        return await self._db.write(job) or await self.get(project, id)
+
+    async def extend(self, project: str, id: str, timeout_s: int) -> Run:
+        """Give a run that is not over another timeout, counted from its start.
+
+        Raises Unknown, and Conflicting when it has ended or is being stopped.
+        """
+        return await self._change(
+            project, id, "extend", "run.extended", {"timeoutSeconds": timeout_s}, {"timeout_s": timeout_s}
+        )
+
+    async def relabel(self, project: str, id: str, labels: Mapping[str, str]) -> Run:
+        """Replace a run's labels, whatever its state. Raises Unknown."""
+
+        async def also(db: aiosqlite.Connection) -> None:
+            await db.execute(SQL["delete_labels"], {"id": id})
+            await db.executemany(
+                SQL["insert_label"], [{"run_id": id, "key": k, "value": v} for k, v in labels.items()]
+            )
+
+        return await self._change(
+            project, id, "relabel", "run.relabelled", {"labels": dict(labels)},
+            {"labels": json.dumps(labels)}, also,
+        )  # fmt: skip
+
+    async def forget(self, project: str, id: str) -> None:
+        """Delete an ended run; its usage stays. Raises Unknown, and Conflicting while it is live."""
+
+        async def job(db: aiosqlite.Connection) -> bool:
+            await add_event(db, id, self._clock(), "run.deleted", {})
+            return bool(await db.execute_fetchall(SQL["forget"], {"id": id, "project": project}))
+
+        run = await self.get(project, id)
+        if not run.status.terminal or not await self._db.write(job):
+            raise Conflicting(f"cannot delete {id}: it is {run.status}; cancel it first")
+
+    async def forget_keys(self) -> None:
+        """Drop idempotency keys that are older than a day."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            await db.execute(SQL["forget_keys"], {"oldest": self._clock() - KEY_LIFETIME_US})
+
+        await self._db.write(job)
+
+    async def _insert(self, db: aiosqlite.Connection, submission: Submission, now: int) -> list[str]:
+        specs = await resolve_mounts(db, submission.project, submission.specs)
+        ids = [self._new_id("run") for _ in specs]
+        rows = [self._row(id, spec, submission, now) for id, spec in zip(ids, specs, strict=True)]
+        await db.executemany(SQL["insert"], rows)
+        pairs = list(zip(ids, specs, strict=True))
+        labels = [{"run_id": i, "key": k, "value": v} for i, s in pairs for k, v in s.labels.items()]
+        volumes = [{"run_id": i, "volume_id": m.volume_id} for i, s in pairs for m in s.volume_mounts]
+        if labels:
+            await db.executemany(SQL["insert_label"], labels)
+        if volumes:
+            await db.executemany(SQL["insert_volume"], volumes)
+        events = [{"id": id, "now": now, "type": "run.submitted", "data": "{}"} for id in ids]
+        await db.executemany(SQL["insert_event"], events)
+        if submission.key is not None:
+            await db.execute(SQL["keep_key"], {**_key(submission, now), "run_ids": json.dumps(ids)})
+        return ids
+
+    def _row(self, id: str, spec: RunSpec, submission: Submission, now: int) -> dict[str, Any]:
+        requests = spec.resources.requests
+        ttl = spec.queue_ttl_seconds
+        return {
+            "id": id,
+            "project": submission.project,
+            "name": spec.name,
+            "labels": json.dumps(spec.labels),
+            "spec": spec.model_dump_json(by_alias=True),
+            "cpu_milli": requests.cpu_milli,
+            "memory_bytes": requests.memory_bytes,
+            "gpus": requests.gpus,
+            "priority": spec.priority,
+            "timeout_s": spec.timeout_seconds,
+            "grace_s": float(spec.stop_grace_seconds),
+            "now": now,
+            "expires_us": None if ttl is None else now + ttl * 1_000_000,
+            "trigger": submission.trigger,
+            "rerun_of": submission.rerun_of,
+            "hostname": self._hostname,
+        }
+
+    async def _change(
+        self,
+        project: str,
+        id: str,
+        statement: str,
+        event: str,
+        said: Mapping[str, Any],
+        values: Mapping[str, Any],
+        also: Callable[[aiosqlite.Connection], Any] | None = None,
+    ) -> Run:
+        async def job(db: aiosqlite.Connection) -> Run | None:
+            for row in await db.execute_fetchall(SQL[statement], {"id": id, "project": project, **values}):
+                if also is not None:
+                    await also(db)
+                await add_event(db, id, self._clock(), event, said)
+                return run_of(row, self._price_usd)
+            return None
+
+        changed = await self._db.write(job)
+        if changed is None:
+            run = await self.get(project, id)
+            raise Conflicting(f"cannot {statement} {id}: it is {run.phase}")
+        return changed
+
+
+async def _replayed(db: aiosqlite.Connection, submission: Submission, now: int) -> list[str] | None:
+    if submission.key is None:
+        return None
+    for row in await db.execute_fetchall(SQL["key"], _key(submission, now)):
+        if row["fingerprint"] != submission.fingerprint:
+            raise Conflicting(
+                "cannot accept this request: its Idempotency-Key was used within 24 h with another body;"
+                " send a fresh key",
+                code="idempotency_conflict",
+            )
+        ids: list[str] = json.loads(row["run_ids"])
+        return ids
+    return None
+
+
+def _key(submission: Submission, now: int) -> dict[str, Any]:
+    return {
+        "project": submission.project,
+        "key": submission.key,
+        "fingerprint": submission.fingerprint,
+        "oldest": now - KEY_LIFETIME_US,
+        "now": now,
+    }
+
+
+def _list_query(wanted: RunFilter) -> tuple[str, dict[str, Any]]:
+    conditions = ["project = :project"]
+    values: dict[str, Any] = {"project": wanted.project}
+    if wanted.statuses:
+        conditions.append("status in (select value from json_each(:statuses))")
+        values["statuses"] = json.dumps([status.value for status in wanted.statuses])
+    if wanted.name is not None:
+        conditions.append("name = :name")
+        values["name"] = wanted.name
+    if wanted.created_after_us is not None:
+        conditions.append("created_us > :created_after")
+        values["created_after"] = wanted.created_after_us
+    if wanted.cursor is not None:
+        conditions.append("id < :cursor")
+        values["cursor"] = wanted.cursor
+    for i, (key, value) in enumerate(wanted.labels.items()):
+        conditions.append(f"id in (select run_id from run_labels where key = :key{i} and value = :value{i})")
+        values |= {f"key{i}": key, f"value{i}": value}
+    # Only fixed text is put together here; every value is bound.
+    sql = f"select * from runs where {' and '.join(conditions)} order by id desc limit :limit"
+    return sql, values
+
+
+def _unknown(id: str) -> Unknown:
+    return Unknown(f"there is no run {id[:64]!r}; list them with GET /v1/runs")

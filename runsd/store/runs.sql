@@ -1,0 +1,157 @@
+-- name: insert
+insert into runs (
+    id, project, name, labels, spec, cpu_milli, memory_bytes, gpus, priority, timeout_s, grace_s,
+    status, phase, created_us, not_before_us, expires_us, trigger, rerun_of, hostname
+) values (
+    :id, :project, :name, :labels, :spec, :cpu_milli, :memory_bytes, :gpus, :priority, :timeout_s, :grace_s,
+    'pending', 'queued', :now, :now, :expires_us, :trigger, :rerun_of, :hostname
+)
+
+-- name: insert_label
+insert into run_labels (run_id, key, value) values (:run_id, :key, :value)
+
+-- name: delete_labels
+delete from run_labels where run_id = :id
+
+-- name: insert_volume
+insert or ignore into run_volumes (run_id, volume_id) values (:run_id, :volume_id)
+
+-- name: insert_event
+insert into events (run_id, project, at_us, type, data)
+select id, project, :now, :type, :data from runs where id = :id
+
+-- name: key
+select fingerprint, run_ids from idempotency_keys
+where project = :project and key = :key and created_us > :oldest
+
+-- name: keep_key
+insert or replace into idempotency_keys (project, key, fingerprint, run_ids, created_us)
+values (:project, :key, :fingerprint, :run_ids, :now)
+
+-- name: forget_keys
+delete from idempotency_keys where created_us <= :oldest
+
+-- name: get
+select * from runs where id = :id and project = :project
+
+-- name: many
+select * from runs where id in (select value from json_each(:ids)) order by id
+
+-- name: queue
+select id, cpu_milli, memory_bytes, gpus, timeout_s, grace_s from runs
+where phase = 'queued' and not_before_us <= :now
+order by priority desc, id limit :limit
+
+-- name: holding
+select id, cpu_milli, memory_bytes, gpus, timeout_s, grace_s, deadline_us, stop_us from runs
+where phase not in ('queued', 'finished')
+
+-- name: count_queued
+select count(*) from runs where phase = 'queued'
+
+-- name: next_timer
+select min(at) from (
+    select min(not_before_us) as at from runs where phase = 'queued' and not_before_us > :now
+    union all
+    select min(expires_us) from runs where phase = 'queued' and expires_us is not null
+)
+
+-- name: expired
+select id from runs where phase = 'queued' and expires_us is not null and expires_us <= :now
+
+-- name: work
+select r.*, a.container_id from runs r
+join attempts a on a.run_id = r.id and a.number = r.attempt
+where r.id = :id and r.phase not in ('queued', 'finished')
+
+-- name: live
+select id from runs where phase not in ('queued', 'finished')
+
+-- name: admit
+update runs set phase = 'starting', attempt = attempt + 1, admitted_us = :now, expires_us = null
+where id = :id and phase = 'queued'
+returning *
+
+-- name: insert_attempt
+insert into attempts (run_id, number, created_us) values (:id, :attempt, :now)
+
+-- name: pull
+update runs set phase = 'pulling'
+where id = :id and attempt = :attempt and phase = 'starting' and stop_us is null
+returning id
+
+-- name: ready
+update runs set phase = 'starting', image_id = :image_id, image_digest = :image_digest
+where id = :id and attempt = :attempt and phase in ('pulling', 'preparing', 'starting')
+returning id
+
+-- name: created
+update attempts set container_id = :container_id
+where run_id = :id and number = :attempt and container_id is null
+
+-- name: started
+update runs set phase = 'running', status = 'running', started_us = :started_us,
+    deadline_us = :started_us + timeout_s * 1000000
+where id = :id and attempt = :attempt and phase = 'starting'
+returning deadline_us
+
+-- name: attempt_started
+update attempts set started_us = :started_us where run_id = :id and number = :attempt
+
+-- name: cancel_queued
+update runs set status = 'cancelled', phase = 'finished', reason = 'cancelled', message = :message,
+    cancel_us = :now, finished_us = :now
+where id = :id and project = :project and phase = 'queued'
+returning *
+
+-- name: cancel_live
+update runs set cancel_us = :now, stop_us = coalesce(stop_us, :now), stop_reason = coalesce(stop_reason, 'cancelled')
+where id = :id and project = :project and phase not in ('queued', 'finished') and cancel_us is null
+returning *
+
+-- name: stop
+update runs set stop_us = :now, stop_reason = :reason
+where id = :id and attempt = :attempt and phase not in ('queued', 'finished') and stop_us is null
+returning id
+
+-- name: expire
+update runs set status = 'failed', phase = 'finished', reason = 'queue_expired', message = :message,
+    finished_us = :now
+where id = :id and phase = 'queued' and expires_us <= :now
+returning id
+
+-- name: end_attempt
+update attempts set finished_us = :finished_us, ended_us = :now, reason = :reason, message = :message,
+    exit_code = :exit_code, oom_killed = :oom_killed, nano_vcpu_s = :nano_vcpu_s
+where run_id = :id and number = :attempt
+
+-- name: insert_usage_line
+insert into usage_lines (run_id, attempt, day, project, task, labels, nano_vcpu_s)
+values (:id, :attempt, :day, :project, :task, :labels, :nano_vcpu_s)
+
+-- name: finish
+update runs set status = :status, phase = 'finished', reason = :reason, message = :message,
+    exit_code = :exit_code, oom_killed = :oom_killed, finished_us = :ended_us, usage = :usage,
+    stdout_bytes = :stdout_bytes, stderr_bytes = :stderr_bytes, logs_truncated = :logs_truncated
+where id = :id and attempt = :attempt and phase not in ('queued', 'finished')
+returning *
+
+-- name: retry
+update runs set status = 'pending', phase = 'queued', not_before_us = :not_before_us, usage = :usage,
+    admitted_us = null, started_us = null, deadline_us = null, stop_us = null, stop_reason = null
+where id = :id and attempt = :attempt and phase not in ('queued', 'finished') and cancel_us is null
+returning *
+
+-- name: extend
+update runs set timeout_s = :timeout_s, spec = json_set(spec, '$.timeoutSeconds', :timeout_s),
+    deadline_us = started_us + :timeout_s * 1000000
+where id = :id and project = :project and phase <> 'finished' and stop_us is null
+returning *
+
+-- name: relabel
+update runs set labels = :labels where id = :id and project = :project
+returning *
+
+-- name: forget
+delete from runs where id = :id and project = :project and phase = 'finished'
+returning id
