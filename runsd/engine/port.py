@@ -4,7 +4,7 @@ Every call may raise ``errors.EngineUnavailable`` (nothing is known) and ``error
 Facts are the Engine's own; instants are microseconds since the epoch by the Engine's clock, rounded down.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -139,8 +139,11 @@ class Engine(Protocol):
     async def image(self, reference: str) -> ImageFacts | None:
         """Return the image if it is present."""
 
-    def pull(self, reference: str) -> AsyncIterator[PullProgress]:
-        """Pull an image. Raises EngineNotFound (no such image) or EngineRefused (any other failure)."""
+    def pull(self, reference: str) -> AsyncGenerator[PullProgress]:
+        """Pull an image. Raises EngineNotFound (no such image) or EngineRefused (any other failure).
+
+        Whoever leaves before its end closes it (``contextlib.aclosing``), and the Engine stops pulling.
+        """
 
     async def create(self, request: ContainerRequest) -> str:
         """Make a container, or adopt ours of that name, and return its id.

@@ -1,0 +1,78 @@
+"""A container request in the Engine's own terms: the body of ``POST /containers/create``."""
+
+from typing import Any
+
+from docker.types import HostConfig, LogConfig, Mount
+from docker.types.containers import ContainerConfig
+
+from runsd.engine.port import ContainerRequest
+
+CAPABILITIES = (
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+)
+"""Docker's default capabilities without three that a job does not need: NET_RAW (forges packets on the bridge
+that runs share; ping works without it), MKNOD (makes device nodes) and AUDIT_WRITE (forges the host's audit
+log; only login services write there, and ``no-new-privileges`` excludes them anyway)."""
+
+PIDS_LIMIT = 4096
+
+_VERSION = "1.41"  # docker-py checks what it is asked for against this; the Engine takes newer ones too
+_NANO_PER_MILLI = 1_000_000
+
+
+def create_body(request: ContainerRequest) -> dict[str, Any]:
+    """Return the JSON body that makes the container.
+
+    With an ``entrypoint`` the image's ENTRYPOINT and CMD are both replaced: the Engine appends the image's
+    CMD only where the request names no entrypoint.
+    """
+    body = ContainerConfig(
+        _VERSION,
+        request.image,
+        list(request.args or ()),
+        entrypoint=None if request.entrypoint is None else list(request.entrypoint),
+        environment=dict(request.env),
+        labels=dict(request.labels),
+        working_dir=request.workdir,
+        user=request.user,
+        host_config=_host_config(request),
+    )
+    return {key: value for key, value in body.items() if value is not None}
+
+
+def _host_config(request: ContainerRequest) -> HostConfig:
+    return HostConfig(
+        _VERSION,
+        nano_cpus=request.cpu_milli * _NANO_PER_MILLI,
+        mem_limit=request.memory_bytes,
+        memswap_limit=request.memory_bytes,  # memory and swap together: no swap
+        shm_size=request.shm_bytes,
+        pids_limit=PIDS_LIMIT,
+        cap_drop=["ALL"],
+        cap_add=list(CAPABILITIES),
+        security_opt=["no-new-privileges"],
+        network_mode=request.network,
+        cgroup_parent=request.cgroup_parent,
+        init=True,
+        log_config=_log_config(request.log_max_bytes),
+        mounts=[
+            Mount(mount.path, mount.volume, type="volume", read_only=mount.read_only)
+            for mount in request.mounts
+        ],
+    )
+
+
+def _log_config(max_bytes: int) -> LogConfig:
+    # One file holds the cap of ordinary lines with their JSON around them (lines of a few bytes cost more);
+    # with fewer than three files followers may hang at a rotation (moby#37646).
+    return LogConfig(type="json-file", config={"max-size": str(2 * max_bytes), "max-file": "3"})

@@ -1,0 +1,227 @@
+"""The Docker Engine behind the port: one method per question, each of them one or two calls."""
+
+import json
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from docker.errors import DockerException
+
+from runsd.engine import facts, registry
+from runsd.engine.body import create_body
+from runsd.engine.frames import Frames, Piece
+from runsd.engine.port import (
+    ContainerFacts,
+    ContainerRequest,
+    ContainerState,
+    Engine,
+    EngineFacts,
+    Found,
+    ImageFacts,
+    PullProgress,
+    UsageSample,
+)
+from runsd.engine.progress import Layers, objects
+from runsd.engine.transport import Transport, quoted
+from runsd.errors import EngineConflict, EngineNotFound, EngineRefused, EngineUnavailable
+
+START_TIMEOUT_S = 120.0
+PING_TIMEOUT_S = 10.0
+
+_ABSENT = re.compile(
+    r"manifest unknown|name unknown|repository does not exist|pull access denied|no matching manifest"
+    r"|(manifest for|repository|artifact) .*not found|: not found$",
+    re.IGNORECASE,
+)
+
+
+class DockerEngine(Engine):
+    """A Docker Engine of API 1.41 or newer. Making one asks nothing: the Engine may be down."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @classmethod
+    def at(cls, host: str) -> "DockerEngine":
+        """Return the Engine at ``unix:///path`` or ``tcp://host:port``."""
+        return cls(Transport(host))
+
+    async def ping(self) -> None:
+        """Return when the Engine answers and speaks a version that runsd speaks."""
+        await self._transport.json("GET", "/_ping", timeout_s=PING_TIMEOUT_S, versioned=False)
+        await self._transport.api_version()
+
+    async def facts(self) -> EngineFacts:
+        """Describe the Engine."""
+        version = await self._transport.json("GET", "/version")
+        info = await self._transport.json("GET", "/info")
+        return facts.engine(version, info, api_version=await self._transport.api_version())
+
+    async def image(self, reference: str) -> ImageFacts | None:
+        """Return the image if it is present."""
+        try:
+            inspected = await self._transport.json("GET", f"/images/{quoted(reference)}/json")
+        except EngineNotFound:
+            return None
+        return facts.image(inspected, reference)
+
+    async def pull(self, reference: str) -> AsyncGenerator[PullProgress]:
+        """Pull an image (``:latest`` without a tag) with the credentials of the Docker configuration.
+
+        There is no bound on its length, not even on the first answer: a registry may be slow. Raises
+        EngineNotFound when the registry says that there is no such image, else EngineRefused.
+        """
+        repository, tag = facts.split_reference(reference)
+        authorization = await registry.authorization(reference)
+        layers = Layers()
+        try:
+            async with self._transport.stream(
+                "POST",
+                "/images/create",
+                query={"fromImage": repository, "tag": tag},
+                headers={"X-Registry-Auth": authorization} if authorization else None,
+                answer_timeout_s=None,
+            ) as chunks:
+                async for event in objects(chunks):
+                    yield layers.after(event)
+        except EngineRefused as refusal:
+            if _ABSENT.search(str(refusal)):
+                raise EngineNotFound(str(refusal), status=refusal.status) from refusal
+            raise
+
+    async def create(self, request: ContainerRequest) -> str:
+        """Make a container, or adopt the one of that name that bears all the request's labels."""
+        try:
+            created = await self._transport.json(
+                "POST", "/containers/create", query={"name": request.name}, body=create_body(request)
+            )
+        except EngineConflict as conflict:
+            present = await self.inspect(request.name)
+            if present is None or not request.labels.items() <= present.labels.items():
+                raise EngineConflict(str(conflict), status=conflict.status) from conflict
+            return present.id
+        except DockerException as failure:
+            raise EngineRefused(f"cannot describe container {request.name}: {failure}") from failure
+        return str(created["Id"])
+
+    @asynccontextmanager
+    async def attach(self, container: str) -> AsyncGenerator[AsyncIterator[Piece]]:
+        """Open the live output of a created container; entered once the Engine has answered.
+
+        The Engine sends its answer's head just before it joins the output, microseconds against the 50 ms
+        and more that the quickest start takes (its own command line relies on the same). The answer has no
+        length, so a connection that is lost between two frames looks like the end.
+        """
+        async with self._transport.stream(
+            "POST",
+            f"/containers/{quoted(container)}/attach",
+            query={"stream": "1", "stdout": "1", "stderr": "1"},
+        ) as chunks:
+            yield Frames(chunks)
+
+    @asynccontextmanager
+    async def logs(self, container: str, *, follow: bool) -> AsyncGenerator[AsyncIterator[Piece]]:
+        """Open the Engine's own record of the output, from its first byte to its end."""
+        async with self._transport.stream(
+            "GET",
+            f"/containers/{quoted(container)}/logs",
+            query={"stdout": "1", "stderr": "1", "follow": "1" if follow else "0"},
+        ) as chunks:
+            yield Frames(chunks)
+
+    async def start(self, container: str) -> None:
+        """Start a created container; one that was started already is left alone.
+
+        The Engine itself would run an exited container a second time.
+        """
+        present = await self.inspect(container)
+        if present is None:
+            raise EngineNotFound(f"No such container: {container}", status=404)
+        if present.state is ContainerState.CREATED:
+            await self._transport.json(
+                "POST", f"/containers/{quoted(container)}/start", timeout_s=START_TIMEOUT_S
+            )
+
+    async def wait(self, container: str) -> None:
+        """Return when the container is not running; one that was never started is not running."""
+        async with self._transport.stream(
+            "POST", f"/containers/{quoted(container)}/wait", query={"condition": "not-running"}
+        ) as chunks:
+            answer = b"".join([chunk async for chunk in chunks])
+        try:
+            json.loads(answer)["StatusCode"]
+        except (ValueError, KeyError, TypeError) as failure:
+            raise EngineUnavailable(
+                f"cannot wait for container {container}: the answer broke off"
+            ) from failure
+
+    async def inspect(self, container: str) -> ContainerFacts | None:
+        """Return what is known of a container by id or name, or None when there is none."""
+        try:
+            return facts.container(await self._transport.json("GET", f"/containers/{quoted(container)}/json"))
+        except EngineNotFound:
+            return None
+
+    async def kill(self, container: str, signal: str) -> bool:
+        """Send a signal; False when the container was not running any more, or is gone."""
+        try:
+            await self._transport.json(
+                "POST", f"/containers/{quoted(container)}/kill", query={"signal": signal}
+            )
+        except (EngineNotFound, EngineConflict):
+            return False
+        return True
+
+    async def remove(self, container: str) -> None:
+        """Remove a container (forced), and never a volume. One that is gone, or going, is fine."""
+        try:
+            await self._transport.json(
+                "DELETE", f"/containers/{quoted(container)}", query={"force": "1", "v": "0"}
+            )
+        except EngineNotFound:
+            return
+        except EngineConflict as conflict:
+            if "already in progress" not in str(conflict):
+                raise
+
+    async def containers(self, labels: Mapping[str, str]) -> list[Found]:
+        """List containers in any state that bear all these labels."""
+        filters = {"label": [f"{key}={value}" for key, value in labels.items()]}
+        listed = await self._transport.json(
+            "GET", "/containers/json", query={"all": "1", "filters": json.dumps(filters)}
+        )
+        return [facts.found(entry) for entry in listed]
+
+    async def sample(self, container: str) -> UsageSample | None:
+        """Measure a running container; None when it is not running."""
+        query = {"stream": "false", "one-shot": "true"}
+        try:
+            stats = await self._transport.json("GET", f"/containers/{quoted(container)}/stats", query=query)
+        except (EngineNotFound, EngineConflict):
+            return None
+        return facts.usage(stats)
+
+    async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a named volume; one of that name is left as it is."""
+        body: dict[str, Any] = {"Name": name, "Labels": dict(labels)}
+        await self._transport.json("POST", "/volumes/create", body=body)
+
+    async def volume_exists(self, name: str) -> bool:
+        """Say whether the Engine has that volume."""
+        try:
+            await self._transport.json("GET", f"/volumes/{quoted(name)}")
+        except EngineNotFound:
+            return False
+        return True
+
+    async def remove_volume(self, name: str) -> None:
+        """Remove a volume. Raises EngineConflict when a container uses it; one that is gone is fine."""
+        try:
+            await self._transport.json("DELETE", f"/volumes/{quoted(name)}")
+        except EngineNotFound:
+            return
+
+    async def close(self) -> None:
+        """Release connections. Containers are not touched."""
+        await self._transport.close()

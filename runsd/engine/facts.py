@@ -1,0 +1,111 @@
+"""The Engine's JSON turned into the port's facts."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from docker import auth
+
+from runsd import clock
+from runsd.engine.port import ContainerFacts, ContainerState, EngineFacts, Found, ImageFacts, UsageSample
+
+Json = Mapping[str, Any]
+
+_STATE_OF = {
+    "created": ContainerState.CREATED,
+    "running": ContainerState.RUNNING,
+    "paused": ContainerState.RUNNING,
+    "restarting": ContainerState.RUNNING,
+    "removing": ContainerState.EXITED,
+    "exited": ContainerState.EXITED,
+    "dead": ContainerState.EXITED,
+}
+
+
+def engine(version: Json, info: Json, *, api_version: str) -> EngineFacts:
+    """Read ``/version`` and ``/info``."""
+    return EngineFacts(
+        version=version["Version"],
+        api_version=api_version,
+        cgroup_driver=info["CgroupDriver"],
+        cgroup_version=int(info.get("CgroupVersion") or 1),
+        log_driver=info["LoggingDriver"],
+        storage_driver=info["Driver"],
+        cpus=info["NCPU"],
+        memory_bytes=info["MemTotal"],
+        live_restore=info["LiveRestoreEnabled"],
+        root_dir=info["DockerRootDir"],
+        system_time_us=clock.micros(datetime.fromisoformat(info["SystemTime"])),
+    )
+
+
+def container(inspected: Json) -> ContainerFacts:
+    """Read the answer of a container's inspection."""
+    state = inspected["State"]
+    return ContainerFacts(
+        id=inspected["Id"],
+        name=inspected["Name"].removeprefix("/"),
+        state=_STATE_OF[state["Status"]],
+        exit_code=state["ExitCode"],
+        oom_killed=state["OOMKilled"],
+        error=state["Error"],
+        started_us=instant_us(state["StartedAt"]),
+        finished_us=instant_us(state["FinishedAt"]),
+        pid=state["Pid"],
+        labels=inspected["Config"]["Labels"] or {},
+    )
+
+
+def found(listed: Json) -> Found:
+    """Read one entry of the list of containers."""
+    names = listed["Names"] or [""]  # empty while the container is being removed
+    return Found(
+        id=listed["Id"],
+        name=names[0].removeprefix("/"),
+        state=listed["State"],
+        created_us=listed["Created"] * 1_000_000,
+        labels=listed["Labels"] or {},
+    )
+
+
+def image(inspected: Json, reference: str) -> ImageFacts:
+    """Read an image's inspection; its digest is the one under the reference's own repository."""
+    repository = _repository(reference)
+    digests: list[str] = inspected.get("RepoDigests") or []
+    own = (digest for digest in digests if _repository(digest) == repository)
+    return ImageFacts(id=inspected["Id"], digest=next(own, None))
+
+
+def usage(stats: Json) -> UsageSample | None:
+    """Read a statistics answer; None when the container was not running."""
+    memory = stats.get("memory_stats") or {}
+    cpu_ns = stats["cpu_stats"]["cpu_usage"]["total_usage"]
+    if "usage" not in memory:
+        return None
+    return UsageSample(
+        cpu_us=cpu_ns // 1000,
+        memory_bytes=memory["usage"],
+        memory_peak_bytes=memory.get("max_usage"),  # cgroup v1 only
+    )
+
+
+def instant_us(text: str) -> int | None:
+    """Return microseconds since the epoch, rounded down, or None for the Engine's zero time."""
+    # The Engine writes nanoseconds; fromisoformat drops the digits after the sixth.
+    instant = datetime.fromisoformat(text)
+    return None if instant.year == 1 else clock.micros(instant)
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """Return repository and tag or digest of an image reference; without either the tag is ``latest``."""
+    name, _, digest = reference.partition("@")
+    repository, colon, tag = name.rpartition(":")
+    tagged = colon and "/" not in tag  # else the colon belongs to the registry's port
+    if digest:
+        return (repository if tagged else name), digest
+    return (repository, tag) if tagged else (name, "latest")
+
+
+def _repository(reference: str) -> tuple[str, str]:
+    registry, name = auth.resolve_repository_name(split_reference(reference)[0])
+    return registry, name.removeprefix("library/") if registry == auth.INDEX_NAME else name
