@@ -10,7 +10,7 @@ create table chunks (
     at_us    integer not null,
     data     blob not null
 ) strict;
-create index chunks_by_attempt on chunks (run_id, attempt, id);
+create index chunks_by_run on chunks (run_id, id);
 create index chunks_by_stream on chunks (run_id, attempt, stream, at_byte);
 
 create table samples (

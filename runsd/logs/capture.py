@@ -1,0 +1,212 @@
+"""Capture: output on its way from attempts into SQLite, all attempts in one commit at a time."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiosqlite
+import structlog
+
+from runsd.clock import Clock
+from runsd.engine.port import Stream
+from runsd.errors import NotNow
+from runsd.logs.pieces import Piece, Pieces
+from runsd.signals import Signals, woken
+from runsd.sqlite import Sqlite
+
+log = structlog.get_logger()
+
+# Output waits this long for company before it is committed: a follower sees a line within some 20 ms, and a
+# chatty program costs 50 commits a second rather than thousands.
+_PACE_S = 0.02
+_RETRY_S = 1.0
+_MOST_WAITING = 4 * 1024**2
+_TRIM_SLACK = 1024**2
+
+_INSERT = """
+insert into chunks (run_id, attempt, stream, at_byte, at_us, data) values (?, ?, ?, ?, ?, ?)
+"""
+_ENDS = """
+select stream, max(at_byte + length(data)) as ends, sum(length(data)) as kept from chunks
+where run_id = :run_id and attempt = :attempt group by stream
+"""
+_HEAD = """
+select id from (
+    select id, sum(length(data)) over (order by id) as upto from chunks
+    where run_id = :run_id and attempt = :attempt
+) where upto >= :head order by id limit 1
+"""
+_TAIL = """
+select id, length(data) as size from chunks
+where run_id = :run_id and attempt = :attempt and id > :head_id order by id limit 1000
+"""
+
+
+async def open_logs(path: Path) -> Sqlite:
+    """Open ``logs.db``. Raises NotNow."""
+    return await Sqlite.open(path, [Path(__file__).with_name("schema.sql").read_text()])
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """How much an attempt wrote to each stream, and whether some of it was not kept."""
+
+    stdout_bytes: int
+    stderr_bytes: int
+    truncated: bool
+
+
+class Capture:
+    """The output of one attempt. Fed by whoever reads it from the Engine; stored by ``LogWriter``."""
+
+    def __init__(
+        self, writer: "LogWriter", run_id: str, attempt: int, kept: dict[Stream, tuple[int, int]]
+    ) -> None:
+        self.run_id = run_id
+        self.attempt = attempt
+        self._writer = writer
+        self._pieces = Pieces({stream: ends for stream, (ends, _) in kept.items()})
+        self._kept = sum(size for _, size in kept.values())
+        self._head_id: int | None = None
+        self._unstored = 0
+        self._progress = asyncio.Event()
+        self._flushing = False
+
+    @property
+    def positions(self) -> dict[Stream, int]:
+        """Bytes of each stream that are stored, or were until the cap took them."""
+        return dict(self._pieces.positions)
+
+    @property
+    def captured(self) -> Captured:
+        """The sums so far, once flushed."""
+        ends = self.positions
+        written = sum(ends.values())
+        return Captured(ends[Stream.STDOUT], ends[Stream.STDERR], self._kept < written)
+
+    async def feed(self, stream: Stream, data: bytes) -> None:
+        """Take bytes; while the disk is far behind this waits, so that the program is slowed and nothing lost."""
+        self._pieces.add(stream, data, self._writer.clock())
+        self._unstored += len(data)
+        self._writer.dirty(self)
+        await self._until_unstored(_MOST_WAITING)
+
+    async def remark(self, text: str) -> None:
+        """Put a sentence of runsd's own into the log, such as a gap."""
+        await self.feed(Stream.SYSTEM, text.encode() + b"\n")
+
+    async def flush(self) -> None:
+        """Return when everything fed so far is on disk."""
+        self._flushing = True
+        self._writer.dirty(self, urgent=True)
+        await self._until_unstored(0)
+        self._flushing = False
+
+    def take(self) -> list[Piece]:
+        """Hand over what can be stored now."""
+        return self._pieces.take(everything=self._flushing)
+
+    def stored(self, size: int) -> None:
+        """Note that so many bytes are on disk."""
+        self._unstored -= size
+        self._progress.set()
+        if self._flushing and self._unstored:
+            self._writer.dirty(self, urgent=True)
+
+    async def _until_unstored(self, most: int) -> None:
+        while self._unstored > most:
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def trim(self, db: aiosqlite.Connection, added: int, cap: int) -> None:
+        """Keep head and tail of an output that is over the cap: delete the oldest after the head."""
+        self._kept += added
+        if self._kept <= cap + _TRIM_SLACK:
+            return
+        of = {"run_id": self.run_id, "attempt": self.attempt}
+        if self._head_id is None:
+            row = next(iter(await db.execute_fetchall(_HEAD, {**of, "head": cap // 2})))
+            self._head_id = row["id"]
+        drop = []
+        for row in await db.execute_fetchall(_TAIL, {**of, "head_id": self._head_id}):
+            if self._kept <= cap:
+                break
+            drop.append(row["id"])
+            self._kept -= row["size"]
+        await db.execute(
+            "delete from chunks where id in (select value from json_each(?))", (json.dumps(drop),)
+        )
+
+
+class LogWriter:
+    """Commits what captures hold: together, in order, at a steady pace or at once when one must end."""
+
+    def __init__(self, db: Sqlite, *, clock: Clock, signals: Signals, max_bytes: int) -> None:
+        self.clock = clock
+        self._db = db
+        self._signals = signals
+        self._max_bytes = max_bytes
+        self._dirty: dict[Capture, None] = {}
+        self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
+
+    async def capture(self, run_id: str, attempt: int) -> Capture:
+        """Take up the log of an attempt where it was left."""
+        rows = await self._db.all(_ENDS, {"run_id": run_id, "attempt": attempt})
+        kept = {Stream(row["stream"]): (row["ends"], row["kept"]) for row in rows}
+        return Capture(self, run_id, attempt, kept)
+
+    async def head(self, run_id: str, attempt: int, stream: Stream, size: int) -> bytes:
+        """Return the first stored bytes of a stream, to compare them with the Engine's record."""
+        sql = """
+        select data from chunks
+        where run_id = :run_id and attempt = :attempt and stream = :stream order by at_byte limit 1
+        """
+        row = await self._db.one(sql, {"run_id": run_id, "attempt": attempt, "stream": int(stream)})
+        return bytes(row["data"][:size]) if row else b""
+
+    def dirty(self, capture: Capture, *, urgent: bool = False) -> None:
+        """Note that a capture has output to store."""
+        self._dirty[capture] = None
+        self._wake.set()
+        if urgent:
+            self._urgent.set()
+
+    async def serve(self) -> None:
+        """Commit for as long as the daemon lives."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            captures, self._dirty = list(self._dirty), {}
+            await self._store(captures)
+            await woken(self._urgent, _PACE_S)
+
+    async def _store(self, captures: Iterable[Capture]) -> None:
+        taken = [(capture, capture.take()) for capture in captures]
+        taken = [(capture, pieces) for capture, pieces in taken if pieces]
+
+        async def job(db: aiosqlite.Connection) -> None:
+            rows = [
+                (c.run_id, c.attempt, int(p.stream), p.at_byte, p.at_us, p.data)
+                for c, ps in taken
+                for p in ps
+            ]
+            await db.executemany(_INSERT, rows)
+            for capture, pieces in taken:
+                await capture.trim(db, sum(len(p.data) for p in pieces), self._max_bytes)
+
+        while taken:
+            try:
+                await self._db.write(job)
+            except (NotNow, sqlite3.Error) as failure:
+                # Nothing is lost while we wait: the pieces are here, and the programs are slowed down.
+                log.error("logs.store_failed", error=str(failure))
+                await asyncio.sleep(_RETRY_S)
+            else:
+                break
+        for capture, pieces in taken:
+            capture.stored(sum(len(p.data) for p in pieces))
+            self._signals.notify(f"log:{capture.run_id}")

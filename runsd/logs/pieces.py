@@ -1,0 +1,79 @@
+"""Pieces of output in the order in which they came, cut so that each can be read alone. Pure."""
+
+from dataclasses import dataclass
+
+from runsd.engine.port import Stream
+
+MOST_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes of one stream, their place in it, and when they came (microseconds since the epoch)."""
+
+    stream: Stream
+    at_byte: int
+    at_us: int
+    data: bytes
+
+
+class Pieces:
+    """Output that is not stored yet: neighbours of one stream are joined, long ones are cut."""
+
+    def __init__(self, positions: dict[Stream, int]) -> None:
+        self.positions = {stream: positions.get(stream, 0) for stream in Stream}
+        self.size = 0
+        self._waiting: list[tuple[Stream, int, bytearray]] = []
+
+    def add(self, stream: Stream, data: bytes, at_us: int) -> None:
+        """Append bytes of a stream."""
+        if self._waiting and self._waiting[-1][0] is stream:
+            self._waiting[-1][2].extend(data)
+        else:
+            self._waiting.append((stream, at_us, bytearray(data)))
+        self.size += len(data)
+
+    def take(self, *, everything: bool) -> list[Piece]:
+        """Remove and return what can be stored.
+
+        Unless ``everything`` is asked for, a character whose last bytes have not come yet stays behind, so
+        that every piece can be decoded by itself.
+        """
+        last = {stream: n for n, (stream, _, _) in enumerate(self._waiting)}
+        taken: list[Piece] = []
+        kept: list[tuple[Stream, int, bytearray]] = []
+        for n, (stream, at_us, data) in enumerate(self._waiting):
+            end = len(data) if everything or last[stream] != n else whole_characters(data)
+            taken.extend(self._cut(stream, at_us, bytes(data[:end])))
+            if end < len(data):
+                kept.append((stream, at_us, data[end:]))
+        self._waiting = kept
+        self.size = sum(len(data) for _, _, data in kept)
+        return taken
+
+    def _cut(self, stream: Stream, at_us: int, data: bytes) -> list[Piece]:
+        found = []
+        start = 0
+        while start < len(data):
+            end = start + MOST_BYTES
+            if end < len(data):
+                end = start + max(1, whole_characters(data[start:end]))
+            piece = Piece(stream, self.positions[stream], at_us, data[start:end])
+            self.positions[stream] += len(piece.data)
+            found.append(piece)
+            start = end
+        return found
+
+
+def whole_characters(data: bytes | bytearray) -> int:
+    """Return how many leading bytes do not end inside a UTF-8 character.
+
+    Bytes that are not UTF-8 at all count as whole: they are never held back.
+    """
+    for back in range(1, min(3, len(data)) + 1):
+        byte = data[-back]
+        if byte & 0b1100_0000 == 0b1000_0000:
+            continue
+        length = 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4 if byte >> 3 == 0b11110 else 1
+        return len(data) - back if length > back else len(data)
+    return len(data)

@@ -1,0 +1,182 @@
+"""Reading what runs wrote: entries with resumable cursors, exact bytes, the end; never all at once."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runsd_sdk.run import LogEntry
+
+from runsd.clock import instant
+from runsd.engine.port import Stream
+from runsd.errors import Refused
+from runsd.sqlite import Sqlite
+
+RESULT_BYTES = 1024**2
+_PAGE = 16
+_BEYOND = 2**62
+_FORWARD = """
+select id, attempt, stream, at_byte, at_us, data from chunks
+where run_id = :run_id and id >= :from_id and (:attempt is null or attempt = :attempt)
+    and stream in (select value from json_each(:streams))
+order by id limit :limit
+"""
+_BACKWARD = """
+select id, data from chunks
+where run_id = :run_id and id < :before_id and (:attempt is null or attempt = :attempt)
+    and stream in (select value from json_each(:streams))
+order by id desc limit :limit
+"""
+_LAST = """
+select at_byte, data from chunks
+where run_id = :run_id and attempt = :attempt and stream = :stream and at_byte < :before
+order by at_byte desc limit 4
+"""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cursor:
+    """A place in a log: after so many bytes of a chunk. Written ``<chunk>.<byte>``."""
+
+    chunk: int = 0
+    byte: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """Read a cursor. Raises Refused for what was never handed out."""
+        chunk, _, byte = text.partition(".")
+        if not (
+            chunk.isdecimal() and byte.isdecimal() and chunk.isascii() and byte.isascii() and len(text) < 40
+        ):
+            remedy = "it is not a cursor; take one from an entry of this log"
+            raise Refused(f"cannot read from {text[:40]!r}: {remedy}", errors=[(("since",), remedy)])
+        return cls(min(int(chunk), _BEYOND), int(byte))
+
+    def __str__(self) -> str:
+        return f"{self.chunk}.{self.byte}"
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which part of a run's log: ``attempt`` None means all, in order."""
+
+    run_id: str
+    attempt: int | None = None
+    streams: Sequence[Stream] = (Stream.SYSTEM, Stream.STDOUT, Stream.STDERR)
+    since: Cursor = Cursor()
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what every statement here binds."""
+        streams = "[" + ",".join(str(int(stream)) for stream in self.streams) + "]"
+        return {"run_id": self.run_id, "attempt": self.attempt, "streams": streams, "limit": _PAGE}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some bytes of a chunk, from ``start`` on. ``missing`` bytes before it were not kept."""
+
+    row: sqlite3.Row
+    start: int
+    missing: int
+
+    @property
+    def data(self) -> bytes:
+        """The bytes themselves."""
+        return bytes(self.row["data"][self.start :])
+
+    @property
+    def end(self) -> Cursor:
+        """The place after them."""
+        return Cursor(self.row["id"], len(self.row["data"]))
+
+
+class LogReader:
+    """The read side of ``logs.db``."""
+
+    def __init__(self, db: Sqlite) -> None:
+        self._db = db
+
+    async def parts(self, query: LogQuery) -> AsyncIterator[Part]:
+        """Walk the stored chunks from the cursor on, a page at a time, until there are no more."""
+        expected: dict[tuple[int, int], int] = {}
+        at = query.since
+        while True:
+            rows = await self._db.all(_FORWARD, {**query.parameters(), "from_id": at.chunk})
+            for row in rows:
+                start = at.byte if row["id"] == at.chunk else 0
+                key = (row["attempt"], row["stream"])
+                missing = row["at_byte"] - expected.get(key, row["at_byte"] if query.since.chunk else 0)
+                expected[key] = row["at_byte"] + len(row["data"])
+                if start < len(row["data"]):
+                    yield Part(row, start, missing)
+            if len(rows) < _PAGE:
+                return
+            at = Cursor(rows[-1]["id"] + 1, 0)
+
+    async def tail(self, query: LogQuery, lines: int) -> Cursor:
+        """Return the place from which the last so many lines begin."""
+        # The start of the last n lines is the end of the newline before them; an unfinished line is a line.
+        newlines = lines
+        before = _BEYOND
+        while True:
+            rows = await self._db.all(_BACKWARD, {**query.parameters(), "before_id": before})
+            for row in rows:
+                data: bytes = row["data"]
+                if before == _BEYOND and row is rows[0] and data.endswith(b"\n"):
+                    newlines += 1
+                end = len(data)
+                if newlines == 0:
+                    return Cursor(row["id"], end)
+                while newlines and (end := data.rfind(b"\n", 0, end)) >= 0:
+                    newlines -= 1
+                if end >= 0:
+                    return Cursor(row["id"], end + 1)
+            if len(rows) < _PAGE:
+                return Cursor()
+            before = rows[-1]["id"]
+
+    async def last_bytes(self, run_id: str, attempt: int, stream: Stream) -> tuple[bytes, bool]:
+        """Return the end of a stream, at most 1 MiB, and whether there was more before it."""
+        parts: list[bytes] = []
+        size, before = 0, _BEYOND
+        while size < RESULT_BYTES:
+            given = {"run_id": run_id, "attempt": attempt, "stream": int(stream), "before": before}
+            rows = await self._db.all(_LAST, given)
+            for row in rows:
+                parts.append(row["data"])
+                size += len(row["data"])
+                before = row["at_byte"]
+            if not rows:
+                break
+        return b"".join(reversed(parts))[-RESULT_BYTES:], (size > RESULT_BYTES) or (0 < before < _BEYOND)
+
+
+def entries(part: Part) -> list[LogEntry]:
+    """Split a part into entries of at most a line, with a remark where output was not kept."""
+    row = part.row
+    time = instant(row["at_us"])
+    stream = Stream(row["stream"])
+    found = []
+    if part.missing > 0:
+        text = missing_text(part.missing, stream)
+        cursor = str(Cursor(row["id"], part.start))
+        found.append(LogEntry(cursor=cursor, time=time, stream=Stream.SYSTEM.name.lower(), text=text))
+    at = part.start
+    for line in _lines(part.data):
+        at += len(line)
+        text = line.decode("utf-8", "replace")
+        cursor = str(Cursor(row["id"], at))
+        found.append(LogEntry(cursor=cursor, time=time, stream=stream.name.lower(), text=text))
+    return found
+
+
+def missing_text(missing: int, stream: Stream) -> str:
+    """Say that output was not kept."""
+    return f"[runsd: {missing} bytes of {stream.name.lower()} were not kept here]\n"
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """Split after each newline and nowhere else: a carriage return is a program's own matter."""
+    lines = [line + b"\n" for line in data.split(b"\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
