@@ -1,0 +1,109 @@
+"""Packages of the distribution: installed on this machine, or only unpacked. Standard library only."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+TOP = ("bin", "lib", "lib64", "sbin")
+
+
+class CannotDo(SystemExit):
+    """What could not be done and why, in one sentence for a person."""
+
+    def __init__(self, sentence: str) -> None:
+        print(sentence, file=sys.stderr)
+        super().__init__(1)
+
+
+def root_prefix() -> list[str] | None:
+    """Return what to put before a command that needs root, or None where nobody can be root."""
+    if os.geteuid() == 0:
+        return []
+    return ["sudo"] if shutil.which("sudo") else None
+
+
+def install(names: Sequence[str], *, purpose: str) -> None:
+    """Install packages with apt-get, refreshing its lists only when they turn out to be stale."""
+    prefix = root_prefix()
+    if prefix is None:
+        raise CannotDo(
+            f"cannot {purpose}: {', '.join(names)} would have to be installed, "
+            "and there is neither root nor sudo"
+        )
+    print(f"installing {', '.join(names)} to {purpose} …", file=sys.stderr, flush=True)
+    apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-y"]
+    ask = [*apt, "-o", "DPkg::Lock::Timeout=120", "install", "--no-install-recommends", *names]
+    if _quietly(ask) is None:
+        return
+    _quietly([*apt, "update"])
+    failure = _quietly(ask)
+    if failure is not None:
+        raise CannotDo(f"{failure}\ncannot {purpose}: apt-get could not install {', '.join(names)}")
+
+
+def merge(names: Sequence[str], archive: tarfile.TarFile, *, without: Sequence[str] = ()) -> None:
+    """Add the files of these packages, and of all that they depend on, to an archive. Needs no root.
+
+    Maintainer scripts do not run. Paths that start with one of ``without`` are left out.
+    """
+    for name in TOP:  # Debian's merged /usr: packages may still name both places
+        link = tarfile.TarInfo(name)
+        link.type, link.linkname, link.mode = tarfile.SYMTYPE, f"usr/{name}", 0o777
+        archive.addfile(link)
+    seen = {"", ".", *TOP}
+    with tempfile.TemporaryDirectory(prefix="runsd-packages-") as folder:
+        for package in _fetch(names, Path(folder)):
+            for member, content in _files(package):
+                member.name = _merged(member.name)
+                if member.islnk():
+                    member.linkname = _merged(member.linkname)
+                if member.name not in seen and not member.name.startswith(tuple(without)):
+                    seen.add(member.name)
+                    archive.addfile(member, content)
+
+
+def _fetch(names: Sequence[str], folder: Path) -> list[Path]:
+    """Download packages with all that they depend on, as if nothing were installed; no root needed."""
+    for needed in ("archives/partial", "lists/partial"):
+        (folder / needed).mkdir(parents=True)
+    (folder / "status").touch()
+    apt = ["apt-get", "-qq", "-y", "-oDebug::NoLocking=1", "-oAPT::Sandbox::User=root"]
+    apt += [f"-oDir::State::status={folder / 'status'}", f"-oDir::Cache={folder}"]
+    ask = ["install", "--download-only", "--no-install-recommends", *names]
+    if _quietly([*apt, *ask]) is not None:  # no lists on this machine, or old ones: read our own
+        apt += [f"-oDir::State::lists={folder / 'lists'}"]
+        failure = _quietly([*apt, "update"]) or _quietly([*apt, *ask])
+        if failure is not None:
+            raise CannotDo(f"{failure}\ncannot download {', '.join(names)} from the distribution's archive")
+    return sorted((folder / "archives").glob("*.deb"))
+
+
+def _files(package: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """Walk the files of a package without unpacking it to disk."""
+    command = ["dpkg-deb", "--fsys-tarfile", str(package)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None  # noqa: S101
+        with tarfile.open(fileobj=process.stdout, mode="r|") as files:
+            for member in files:
+                yield member, files.extractfile(member) if member.isreg() else None
+        process.stdout.read()  # padding: a reader that leaves early would end dpkg-deb by SIGPIPE
+    if process.returncode:
+        raise CannotDo(f"cannot read {package.name}: dpkg-deb ended with {process.returncode}")
+
+
+def _merged(name: str) -> str:
+    """Name a file of a package by its place under /usr, without leading dot or trailing slash."""
+    path = name.removeprefix("./").rstrip("/")
+    return f"usr/{path}" if path.partition("/")[0] in TOP and "/" in path else path
+
+
+def _quietly(command: Sequence[str]) -> str | None:
+    """Run a command; return the end of what it said if it failed, else None."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return None if done.returncode == 0 else "\n".join(done.stdout.splitlines()[-15:])
