@@ -88,7 +88,7 @@ class Capture:
         return Captured(ends[Stream.STDOUT], ends[Stream.STDERR], self._kept < written)
 
     async def feed(self, stream: Stream, data: bytes) -> None:
-        """Take bytes; while the disk is far behind this waits, so that the program is slowed and nothing lost."""
+        """Take bytes; while the disk is far behind, wait: the program is slowed and nothing is lost."""
         self._pieces.add(stream, data, self._writer.clock())
         self._unstored += len(data)
         self._writer.dirty(self)

@@ -5,7 +5,7 @@ A method that answers None (or False) was too late: somebody else moved the run 
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,11 @@ class Attempts:
     async def live(self) -> list[str]:
         """Return the ids of all admitted runs that are not over."""
         return [row["id"] for row in await self._db.all(SQL["live"])]
+
+    async def current(self, run_ids: Iterable[str]) -> dict[str, int]:
+        """Return, of those runs that are known, the live attempt, or 0."""
+        rows = await self._db.all(SQL["current"], {"ids": json.dumps(sorted(run_ids))})
+        return {row["id"]: row["attempt"] for row in rows}
 
     async def next_timer(self) -> int | None:
         """Return when a queued run expires or its backoff ends, whichever is next."""

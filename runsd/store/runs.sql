@@ -64,6 +64,10 @@ select r.*, a.container_id from runs r
 join attempts a on a.run_id = r.id and a.number = r.attempt
 where r.id = :id and r.phase not in ('queued', 'finished')
 
+-- name: current
+select id, case when phase in ('queued', 'finished') then 0 else attempt end as attempt from runs
+where id in (select value from json_each(:ids))
+
 -- name: live
 select id from runs where phase not in ('queued', 'finished')
 

@@ -1,0 +1,378 @@
+"""One attempt, from wherever it is to its end: the truth about a run is made here.
+
+Every step asks what is and does what is missing, so the same way through serves a fresh attempt, one that a
+former daemon left behind in any phase, and one whose Engine went away and came back:
+
+    image -> create -> attach -> start -> output | exit | deadline and cancel -> inspect -> outcome
+          -> log on disk -> finish (attempt, bill, run, event at once) -> remove the container
+
+The row always comes first: the container's id is stored before the start, the intent to stop before the
+signal, the outcome before the removal. Cancelling the task that runs this means that the daemon is leaving:
+nothing final is written and the container is left alone.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import structlog
+from runsd_sdk import quantity
+from runsd_sdk.run import Reason
+
+from runsd import retry
+from runsd.clock import Clock
+from runsd.engine.port import (
+    ContainerFacts,
+    ContainerRequest,
+    ContainerState,
+    Engine,
+    ImageFacts,
+    Mount,
+)
+from runsd.errors import EngineConflict, EngineNotFound, EngineRefused, EngineUnavailable
+from runsd.logs.capture import Capture, LogWriter
+from runsd.run import Exit, Outcome, Stop, outcome
+from runsd.signals import Signals
+from runsd.store.attempts import Attempts, Ended, Work
+from runsd.store.volumes import Volumes
+from runsd.supervise.images import Images
+from runsd.supervise.naming import container_labels, container_name
+from runsd.supervise.output import Output, copy_live, copy_record
+from runsd.supervise.stopping import Stopping
+from runsd.supervise.usage import UsageMeter, Watched
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+_PROGRESS_EVERY_S = 2.0
+_LOST_GRACE_S = 2.0
+_LOG_END_S = 300.0
+# By convention of shells and of docker: the command was found but is not executable, or was not found.
+_NO_COMMAND: Final = (126, 127)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What an attempt works with. Made once, in ``daemon.py``."""
+
+    engine: Engine
+    attempts: Attempts
+    volumes: Volumes
+    images: Images
+    logs: LogWriter
+    usage: UsageMeter
+    signals: Signals
+    clock: Clock
+    starts: asyncio.Semaphore
+    instance: str
+    log_max_bytes: int
+
+
+class NotStarted(Exception):
+    """The attempt is over before its container ran."""
+
+    def __init__(self, ended: Outcome) -> None:
+        super().__init__(ended.message)
+        self.outcome = ended
+
+
+class Attempt:
+    """A live attempt. Raises EngineUnavailable whenever nothing can be known: try again later."""
+
+    def __init__(self, work: Work, tools: Tools) -> None:
+        self._work = work
+        self._tools = tools
+        self._name = container_name(work.id, work.attempt)
+        self._log = log.bind(run=work.id, attempt=work.attempt)
+        self._poked = asyncio.Event()
+        self._exited = asyncio.Event()
+        self._stopping: Stopping | None = None
+
+    async def carry_out(self) -> None:
+        """Bring the attempt to its end, store that, and clean up."""
+        with self._tools.signals.listening(f"ask:{self._work.id}") as poked:
+            self._poked = poked
+            try:
+                ended = await self._to_its_end()
+            except NotStarted as end:
+                ended = Ended(end.outcome)
+            await self._conclude(ended)
+        await self._tools.engine.remove(self._name)
+        await self._tools.usage.clear(self._name)
+
+    async def _to_its_end(self) -> Ended:
+        engine, work = self._tools.engine, self._work
+        container = await engine.inspect(self._name)
+        if container is None and work.container_id is not None:
+            return await self._gone()
+        if container is None:
+            image = await self._image()
+            container = await self._create(image)
+        await self._tools.attempts.created(work, container.id)
+        capture = await self._tools.logs.capture(work.id, work.attempt)
+        async with self._output(container, capture) as output:
+            if container.state is ContainerState.CREATED:
+                await self._start(container)
+            await self._watch(container)
+            self._exited.set()
+            await self._end_of(output)
+        await capture.flush()
+        return await self._judge(container, capture)
+
+    # The image
+
+    async def _image(self) -> ImageFacts:
+        reference, policy = self._work.spec.image, self._work.spec.pull_policy
+        image = await self._tools.images.present(reference)
+        if policy == "always" or image is None:
+            if policy == "never":
+                said = f"image {reference} is not on this host and pullPolicy is never; pull or build it"
+                raise NotStarted(Outcome(Reason.IMAGE_NOT_FOUND, said))
+            image = await self._pull(reference)
+        await self._tools.attempts.ready(self._work, image_id=image.id, image_digest=image.digest)
+        self._tell()
+        return image
+
+    async def _pull(self, reference: str) -> ImageFacts:
+        if await self._tools.attempts.pulling(self._work):
+            self._tell()
+        self._log.info("run.pulling", image=reference)
+        async with self._tools.images.pulling(reference) as pull:
+            told = pull.progress
+            while not await self._done_or_poked(pull.task, within_s=_PROGRESS_EVERY_S):
+                await self._check_stop("while its image was being pulled")
+                if pull.progress != told:
+                    told = pull.progress
+                    await self._tools.attempts.pull_progress(self._work, told.done_bytes, told.total_bytes)
+                    self._tell()
+            try:
+                return pull.task.result()
+            except EngineNotFound as failure:
+                said = f"cannot find image {reference}: {failure}; check its name, or log in to its registry"
+                raise NotStarted(Outcome(Reason.IMAGE_NOT_FOUND, said)) from failure
+            except EngineRefused as failure:
+                said = f"cannot pull image {reference}: {failure}"
+                raise NotStarted(Outcome(Reason.IMAGE_PULL_FAILED, said)) from failure
+
+    # The container
+
+    async def _create(self, image: ImageFacts) -> ContainerFacts:
+        await self._check_stop("before its container was made")
+        engine = self._tools.engine
+        mounts = await self._mounts()
+        request = self._request(image, mounts, await self._tools.usage.prepare(self._name))
+        try:
+            created = await engine.create(request)
+        except EngineNotFound as failure:
+            raise NotStarted(
+                Outcome(Reason.IMAGE_NOT_FOUND, f"cannot create the container: {failure}")
+            ) from failure
+        except (EngineRefused, EngineConflict) as failure:
+            raise NotStarted(
+                Outcome(Reason.START_FAILED, f"cannot create the container: {failure}")
+            ) from failure
+        container = await engine.inspect(created)
+        if container is None:
+            raise NotStarted(Outcome(Reason.LOST, "the container vanished before it was started"))
+        return container
+
+    async def _mounts(self) -> list[Mount]:
+        asked = self._work.spec.volume_mounts
+        names = await self._tools.volumes.docker_names([mount.volume_id for mount in asked])
+        mounts = []
+        for mount in asked:
+            name = names.get(mount.volume_id)
+            # The Engine would quietly make an empty volume in the place of a missing one.
+            if name is None or not await self._tools.engine.volume_exists(name):
+                said = f"volume {mount.volume_id} is gone from the Engine; delete it here and make it again"
+                raise NotStarted(Outcome(Reason.VOLUME_MISSING, said))
+            mounts.append(Mount(name, mount.mount_path, mount.read_only))
+        return mounts
+
+    def _request(self, image: ImageFacts, mounts: list[Mount], cgroup_parent: str | None) -> ContainerRequest:
+        spec = self._work.spec
+        requests = spec.resources.requests
+        return ContainerRequest(
+            name=self._name,
+            image=image.id,
+            entrypoint=spec.command,
+            args=spec.args,
+            env=spec.env,
+            labels=container_labels(self._tools.instance, self._work.id, self._work.attempt),
+            cpu_milli=requests.cpu_milli,
+            memory_bytes=requests.memory_bytes,
+            shm_bytes=quantity.memory_bytes(spec.shm_size, minimum=1),
+            mounts=mounts,
+            network=spec.network,
+            workdir=spec.workdir,
+            user=spec.user,
+            cgroup_parent=cgroup_parent,
+            log_max_bytes=self._tools.log_max_bytes,
+        )
+
+    async def _start(self, container: ContainerFacts) -> None:
+        async with self._tools.starts:
+            await self._check_stop("before it was started")
+            try:
+                await self._tools.engine.start(container.id)
+            except (EngineRefused, EngineConflict) as failure:
+                raise await self._start_failure(container, str(failure)) from failure
+            except EngineNotFound:
+                return  # removed behind our back, or never startable: what follows finds out
+
+    async def _start_failure(self, container: ContainerFacts, said: str) -> NotStarted:
+        facts = await self._tools.engine.inspect(container.id)
+        if facts is not None and facts.exit_code in _NO_COMMAND:
+            message = f"cannot start the command: {said}; check command, args and the image"
+            return NotStarted(Outcome(Reason.COMMAND_NOT_FOUND, message, facts.exit_code))
+        return NotStarted(Outcome(Reason.START_FAILED, f"cannot start the container: {said}"))
+
+    # The output, and the exit
+
+    @asynccontextmanager
+    async def _output(self, container: ContainerFacts, capture: Capture) -> AsyncIterator[asyncio.Task[None]]:
+        """Read the output from before the start; the value is awaited for its end.
+
+        Live output is complete only if this very connection was there from the start. Whoever comes later,
+        or loses it, reads the Engine's own record from the first byte that is not stored yet.
+        """
+        async with AsyncExitStack() as stack:
+            output = Output(self._tools.engine, container.id, capture, self._tools.logs)
+            if container.state is ContainerState.CREATED:
+                live = await stack.enter_async_context(self._tools.engine.attach(container.id))
+                copying = copy_live(output, live, self._exited)
+            else:
+                copying = copy_record(output)
+            task = asyncio.create_task(copying, name=f"output-{self._name}")
+            try:
+                yield task
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    async def _watch(self, container: ContainerFacts) -> None:
+        """See the container through its run: started, perhaps asked to stop, exited."""
+        engine, work = self._tools.engine, self._work
+        facts = await engine.inspect(container.id)
+        if facts is None or facts.started_us is None:
+            return
+        await self._tools.attempts.started(work, facts.started_us)
+        self._tell()
+        if facts.state is ContainerState.EXITED:
+            return
+        self._log.info("run.running", container=container.id[:12])
+        exit = asyncio.create_task(engine.wait(container.id), name=f"exit-{self._name}")
+        watched = Watched(work.id, work.attempt, container.id)
+        try:
+            with self._tools.usage.watching(self._name, watched):
+                self._stopping = Stopping(work, facts, self._tools.attempts, engine, self._tools.clock)
+                while not await self._done_or_poked(exit, within_s=await self._stopping.proceed()):
+                    pass
+            exit.result()
+        except EngineNotFound:
+            pass  # removed behind our back: the judgement finds nothing
+        finally:
+            exit.cancel()
+            await asyncio.gather(exit, return_exceptions=True)
+
+    async def _judge(self, container: ContainerFacts, capture: Capture) -> Ended:
+        facts = await self._tools.engine.inspect(container.id)
+        if facts is None:
+            return await self._gone()
+        used = await self._tools.usage.final(self._name)
+        oom_killed = facts.oom_killed or (used is not None and used.oom_kills > 0)
+        captured = capture.captured
+        return Ended(
+            outcome(Exit(facts.exit_code, oom_killed), await self._stop_sent(facts)),
+            started_us=facts.started_us,
+            finished_us=facts.finished_us,
+            cpu_us=used.cpu_us if used else None,
+            memory_peak_bytes=used.memory_peak_bytes if used else None,
+            usage_source=used.source if used else None,
+            stdout_bytes=captured.stdout_bytes,
+            stderr_bytes=captured.stderr_bytes,
+            logs_truncated=captured.truncated,
+        )
+
+    async def _end_of(self, output: asyncio.Task[None]) -> None:
+        """Wait for the end of the output of a container that has exited."""
+        try:
+            async with asyncio.timeout(_LOG_END_S):
+                await output
+        except TimeoutError as failure:
+            said = f"the output of {self._name} has not ended {_LOG_END_S:g} s after its exit"
+            raise EngineUnavailable(said) from failure
+
+    async def _stop_sent(self, facts: ContainerFacts) -> Stop | None:
+        """Say what stopped it. Nobody saw a signal: then one that ended before the intent ended by itself."""
+        work = await self._tools.attempts.work(self._work.id)
+        if work is None or work.stop_reason is None or work.stop_us is None:
+            return None
+        if self._stopping is not None and self._stopping.signalled is not None:
+            return Stop(work.stop_reason, signalled=self._stopping.signalled)
+        return Stop(work.stop_reason, signalled=(facts.finished_us or work.stop_us) >= work.stop_us)
+
+    async def _gone(self) -> Ended:
+        """Make sure that the container is gone, and say that its exit cannot be known."""
+        await asyncio.sleep(_LOST_GRACE_S)
+        if await self._tools.engine.inspect(self._name) is not None:
+            return await self._to_its_end()
+        said = "the container was removed behind runsd's back; its exit cannot be known and is not billed"
+        capture = await self._tools.logs.capture(self._work.id, self._work.attempt)
+        written = capture.captured
+        work = await self._tools.attempts.work(self._work.id) or self._work
+        return Ended(
+            Outcome(Reason.LOST, said),
+            started_us=work.started_us,
+            stdout_bytes=written.stdout_bytes,
+            stderr_bytes=written.stderr_bytes,
+            logs_truncated=written.truncated,
+        )
+
+    # The end
+
+    async def _conclude(self, ended: Ended) -> None:
+        work = await self._tools.attempts.work(self._work.id) or self._work
+        jitter = random.random()  # noqa: S311 - to spread retries, not to hide anything
+        delay_s = None
+        if not work.cancelled:
+            delay_s = retry.delay_s(work.spec.retries, ended.outcome, work.attempt, jitter=jitter)
+        if delay_s is None:
+            stored = await self._tools.attempts.finish(work, ended)
+        else:
+            at = self._tools.clock() + int(delay_s * 1e6)
+            stored = await self._tools.attempts.retry(work, ended, not_before_us=at)
+            if not stored:  # cancelled in between
+                stored = await self._tools.attempts.finish(work, ended)
+        self._tell()
+        self._log.info(
+            "run.finished" if delay_s is None else "run.retrying",
+            status=ended.outcome.status.value,
+            reason=ended.outcome.reason.value,
+            exit_code=ended.outcome.exit_code,
+            stored=stored,
+        )
+
+    # Being asked
+
+    async def _done_or_poked(self, task: asyncio.Task[T], *, within_s: float | None) -> bool:
+        """Wait for a task, for a word about this run, or for so many seconds; say if the task is done."""
+        poke = asyncio.create_task(self._poked.wait(), name=f"poke-{self._name}")
+        try:
+            await asyncio.wait({task, poke}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            poke.cancel()
+            await asyncio.gather(poke, return_exceptions=True)
+        self._poked.clear()
+        return task.done()
+
+    async def _check_stop(self, when: str) -> None:
+        work = await self._tools.attempts.work(self._work.id)
+        if work is not None and work.stop_reason is not None:
+            raise NotStarted(Outcome(work.stop_reason, f"{work.stop_reason.value} {when}"))
+
+    def _tell(self) -> None:
+        self._tools.signals.notify(f"run:{self._work.id}", "events")

@@ -1,0 +1,28 @@
+"""Names and labels by which runsd knows its containers again."""
+
+from collections.abc import Mapping
+
+INSTANCE = "io.runsd.instance"
+RUN = "io.runsd.run"
+ATTEMPT = "io.runsd.attempt"
+
+
+def container_name(run_id: str, attempt: int) -> str:
+    """Return the one name that an attempt's container can have."""
+    return f"runsd-{run_id.removeprefix('run_')}-{attempt}"
+
+
+def run_of_name(name: str) -> str:
+    """Return the run whose attempt bears this name."""
+    return f"run_{name.removeprefix('runsd-').rpartition('-')[0]}"
+
+
+def container_labels(instance: str, run_id: str, attempt: int) -> dict[str, str]:
+    """Return the labels of an attempt's container."""
+    return {INSTANCE: instance, RUN: run_id, ATTEMPT: str(attempt)}
+
+
+def attempt_of(labels: Mapping[str, str]) -> tuple[str, int] | None:
+    """Read run and attempt from a container's labels, if they are there and sound."""
+    attempt = labels.get(ATTEMPT, "")
+    return (labels[RUN], int(attempt)) if RUN in labels and attempt.isdecimal() else None

@@ -1,0 +1,105 @@
+"""The reconciler: what the store says and what the Engine has are made to agree.
+
+It runs at boot, whenever the Engine comes back, and every half minute. Every live row gets its supervisor,
+which finds out by itself what has become of the container; ``strays`` says what is left of others, and nothing
+that is not known for sure is destroyed without a grace.
+"""
+
+from collections.abc import Iterable, Mapping, Set
+
+import structlog
+
+from runsd.clock import Clock
+from runsd.engine.port import Engine, Found
+from runsd.errors import RunsdError
+from runsd.signals import Signals, woken
+from runsd.store.attempts import Attempts
+from runsd.store.runs import Runs
+from runsd.supervise.health import EngineMonitor
+from runsd.supervise.naming import INSTANCE, attempt_of, run_of_name
+from runsd.supervise.supervisor import Supervisor
+from runsd.supervise.usage import UsageMeter
+
+log = structlog.get_logger()
+
+_EVERY_S = 30.0
+_STRANGER_GRACE_US = 300 * 1_000_000
+
+
+def strays(
+    containers: Iterable[Found], current: Mapping[str, int], supervised: Set[str], *, now_us: int
+) -> list[Found]:
+    """Return the containers that should not be there.
+
+    ``current`` gives the attempt of every known run: 0 for one that is not live. A container of an attempt
+    that is over is a stray, unless its run is in somebody's hands (who removes it); one of a run that nobody
+    knows is a stray when it is five minutes old.
+    """
+    remove = []
+    for found in containers:
+        named = attempt_of(found.labels)
+        if named is not None and named[0] in supervised:
+            continue
+        if named is None or named[0] not in current:
+            if found.created_us < now_us - _STRANGER_GRACE_US:
+                remove.append(found)
+        elif named[1] != current[named[0]]:
+            remove.append(found)
+    return remove
+
+
+class Reconciler:
+    """Takes up what is ours and clears away what is nobody's."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        attempts: Attempts,
+        runs: Runs,
+        supervisor: Supervisor,
+        monitor: EngineMonitor,
+        usage: UsageMeter,
+        *,
+        instance: str,
+        signals: Signals,
+        clock: Clock,
+    ) -> None:
+        self._engine = engine
+        self._attempts = attempts
+        self._runs = runs
+        self._supervisor = supervisor
+        self._monitor = monitor
+        self._usage = usage
+        self._instance = instance
+        self._signals = signals
+        self._clock = clock
+
+    async def serve(self) -> None:
+        """Reconcile for as long as the daemon lives."""
+        with self._signals.listening("engine") as changed:
+            while True:
+                try:
+                    await self._reconcile()
+                except RunsdError as failure:
+                    log.warning("reconcile.failed", error=str(failure))
+                    self._monitor.doubt()
+                await woken(changed, _EVERY_S)
+
+    async def _reconcile(self) -> None:
+        for run_id in await self._attempts.live():
+            self._supervisor.take_up(run_id)
+        await self._runs.forget_keys()
+        if not self._monitor.reachable:
+            return
+        # What is listed before the rows are read cannot be younger than they are.
+        containers = await self._engine.containers({INSTANCE: self._instance})
+        cgroups = {name: run_of_name(name) for name in await self._usage.left_over()}
+        named = {run[0] for found in containers if (run := attempt_of(found.labels)) is not None}
+        current = await self._attempts.current(named | set(cgroups.values()))
+        supervised = self._supervisor.supervised
+        for found in strays(containers, current, supervised, now_us=self._clock()):
+            log.info("container.removed", container=found.id[:12], name=found.name)
+            await self._engine.remove(found.id)
+        for name, run_id in cgroups.items():
+            if run_id not in supervised and not current.get(run_id):
+                await self._usage.clear(name)

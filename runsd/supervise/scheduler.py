@@ -1,0 +1,85 @@
+"""The scheduler: admits what fits, whenever something may have changed, and keeps the queue's timers."""
+
+import asyncio
+
+import structlog
+
+from runsd.admission import Resources, choose
+from runsd.clock import Clock
+from runsd.errors import RunsdError
+from runsd.signals import Signals, woken
+from runsd.store.attempts import Attempts
+from runsd.supervise.health import EngineMonitor
+from runsd.supervise.supervisor import Supervisor
+
+log = structlog.get_logger()
+
+# How far down the queue somebody may be found who fits into a gap; keeps the cost apart from the queue's length.
+_WINDOW = 64
+_LONGEST_SLEEP_S = 60.0
+_AFTER_TROUBLE_S = 1.0
+
+
+class Scheduler:
+    """The one place where a queued run becomes a live one."""
+
+    def __init__(
+        self,
+        attempts: Attempts,
+        supervisor: Supervisor,
+        monitor: EngineMonitor,
+        *,
+        capacity: Resources,
+        signals: Signals,
+        clock: Clock,
+    ) -> None:
+        self._attempts = attempts
+        self._supervisor = supervisor
+        self._monitor = monitor
+        self._capacity = capacity
+        self._signals = signals
+        self._clock = clock
+        self.draining = False
+
+    @property
+    def admitting(self) -> bool:
+        """Whether runs are started at the moment."""
+        return self._monitor.reachable and not self.draining
+
+    async def serve(self) -> None:
+        """Admit for as long as the daemon lives."""
+        with self._signals.listening("queue") as changed:
+            while True:
+                try:
+                    await self._expire()
+                    while self.admitting and await self._admit():
+                        pass
+                    sleep_s = await self._until_timer()
+                except RunsdError as failure:  # the disk is full, say: the queue is kept, and tried again
+                    log.error("queue.stalled", error=str(failure))
+                    await asyncio.sleep(_AFTER_TROUBLE_S)
+                else:
+                    await woken(changed, sleep_s)
+
+    async def _expire(self) -> None:
+        for run_id in await self._attempts.expire():
+            log.info("run.finished", run=run_id, status="failed", reason="queue_expired")
+            self._signals.notify(f"run:{run_id}", "events")
+
+    async def _admit(self) -> bool:
+        waiting = await self._attempts.waiting(_WINDOW)
+        if not waiting:
+            return False
+        chosen = choose(waiting, await self._attempts.holding(), self._capacity)
+        for run_id in chosen:
+            if await self._attempts.admit(run_id):
+                log.info("run.admitted", run=run_id)
+                self._signals.notify(f"run:{run_id}", "events")
+                self._supervisor.take_up(run_id)
+        return len(chosen) == len(waiting) == _WINDOW
+
+    async def _until_timer(self) -> float:
+        timer_us = await self._attempts.next_timer()
+        if timer_us is None:
+            return _LONGEST_SLEEP_S
+        return min(_LONGEST_SLEEP_S, max(0.01, (timer_us - self._clock()) / 1e6))

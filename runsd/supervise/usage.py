@@ -1,0 +1,131 @@
+"""What attempts really use: exact from a cgroup of ours where that can be, else from samples."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from runsd.clock import Clock
+from runsd.engine.cgroup import Cgroups
+from runsd.engine.port import Engine
+from runsd.errors import EngineError
+from runsd.logs.samples import Measured, Samples
+
+log = structlog.get_logger()
+
+_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Processor time and peak memory; ``source`` says how well they are known."""
+
+    cpu_us: int
+    memory_peak_bytes: int
+    source: str
+    oom_kills: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A running attempt."""
+
+    run_id: str
+    attempt: int
+    container: str
+
+
+class UsageMeter:
+    """Measures every running attempt now and then, and each one finally."""
+
+    def __init__(
+        self, engine: Engine, samples: Samples, *, cgroups: Cgroups | None, instance: str, clock: Clock
+    ) -> None:
+        self._engine = engine
+        self._samples = samples
+        self._cgroups = cgroups
+        self._instance = instance
+        self._clock = clock
+        self._watched: dict[str, Watched] = {}
+        self._last: dict[str, Used] = {}
+
+    @property
+    def source(self) -> str:
+        """``cgroup`` or ``samples``."""
+        return "cgroup" if self._cgroups else "samples"
+
+    async def prepare(self, name: str) -> str | None:
+        """Make the cgroup that will outlive the container of that name; None where that cannot be."""
+        if self._cgroups is None:
+            return None
+        return await self._cgroups.make(f"{self._instance}.{name}")
+
+    @contextmanager
+    def watching(self, name: str, watched: Watched) -> Iterator[None]:
+        """Measure an attempt from time to time while it runs."""
+        self._watched[name] = watched
+        try:
+            yield
+        finally:
+            del self._watched[name]
+
+    async def final(self, name: str) -> Used | None:
+        """Return what an ended attempt used, as well as it can be known."""
+        last = self._last.pop(name, None)
+        if self._cgroups is None:
+            return last
+        usage = await self._cgroups.read(f"{self._instance}.{name}")
+        if usage is None:
+            return last
+        return Used(usage.cpu_us, usage.memory_peak_bytes or 0, "cgroup", usage.oom_kills or 0)
+
+    async def clear(self, name: str) -> None:
+        """Remove the cgroup of an attempt whose outcome is on record; a busy one is left to the janitor."""
+        if self._cgroups is not None:
+            try:
+                await self._cgroups.remove(f"{self._instance}.{name}")
+            except OSError as failure:
+                log.warning("cgroup.not_removed", name=name, error=str(failure))
+
+    async def left_over(self) -> list[str]:
+        """Return the names of all attempts of this installation that have a cgroup."""
+        if self._cgroups is None:
+            return []
+        prefix = f"{self._instance}."
+        names = await self._cgroups.list_names()
+        return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+
+    async def serve(self) -> None:
+        """Measure for as long as the daemon lives."""
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            measured = [m for name in list(self._watched) if (m := await self._measure(name)) is not None]
+            if measured:
+                await self._samples.add(measured)
+
+    async def _measure(self, name: str) -> Measured | None:
+        watched = self._watched.get(name)
+        if watched is None:
+            return None
+        try:
+            cpu_us, memory, peak = await self._now(name, watched)
+        except (EngineError, LookupError):
+            return None  # the next round will know
+        before = self._last.get(name)
+        peak = max(peak or memory, before.memory_peak_bytes if before else 0)
+        if name in self._watched:
+            self._last[name] = Used(cpu_us, peak, "samples")
+        return Measured(watched.run_id, watched.attempt, self._clock(), cpu_us, memory)
+
+    async def _now(self, name: str, watched: Watched) -> tuple[int, int, int | None]:
+        if self._cgroups is not None:
+            usage = await self._cgroups.read(f"{self._instance}.{name}")
+            if usage is None:
+                raise LookupError(name)
+            return usage.cpu_us, usage.memory_bytes, usage.memory_peak_bytes
+        sample = await self._engine.sample(watched.container)
+        if sample is None:
+            raise LookupError(name)
+        return sample.cpu_us, sample.memory_bytes, sample.memory_peak_bytes
