@@ -1,6 +1,7 @@
 """Reading what runs wrote: entries with resumable cursors, exact bytes, the end; never all at once."""
 
 import sqlite3
+from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -165,8 +166,10 @@ def entries(part: Part) -> list[LogEntry]:
     for line in _lines(part.data):
         at += len(line)
         text = line.decode("utf-8", "replace")
+        exact = b64encode(line).decode() if text.encode() != line else None
         cursor = str(Cursor(row["id"], at))
-        found.append(LogEntry(cursor=cursor, time=time, stream=stream.name.lower(), text=text))
+        name = stream.name.lower()
+        found.append(LogEntry(cursor=cursor, time=time, stream=name, text=text, base64=exact))
     return found
 
 

@@ -32,12 +32,21 @@ class Work:
     project: str
     attempt: int
     spec: RunSpec
+    created_us: int
     container_id: str | None
     started_us: int | None
     deadline_us: int | None
     cancelled: bool
     stop_us: int | None
     stop_reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How many queued runs are ahead of one, and before when it is not started."""
+
+    ahead: int
+    not_before_us: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,11 @@ class Attempts:
             Holding(Resources(r["cpu_milli"], r["memory_bytes"], r["gpus"]), _ends_in_s(r, now))
             for r in await self._db.all(SQL["holding"])
         ]
+
+    async def place(self, id: str) -> Place:
+        """Return where a run stands in the queue; nobody is ahead of one that has left it."""
+        row = await self._db.one(SQL["place"], {"id": id})
+        return Place(row["ahead"], row["not_before_us"]) if row else Place(0, None)
 
     async def queued(self) -> int:
         """Count the queue."""
@@ -251,6 +265,7 @@ def _work(row: sqlite3.Row) -> Work:
         project=row["project"],
         attempt=row["attempt"],
         spec=RunSpec.model_validate_json(row["spec"]),
+        created_us=row["created_us"],
         container_id=row["container_id"],
         started_us=row["started_us"],
         deadline_us=row["deadline_us"],

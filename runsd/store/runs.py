@@ -26,7 +26,8 @@ KEY_LIFETIME_US = 24 * 3600 * 1_000_000
 class Submission:
     """Runs to accept together, with the idempotency key that makes a repetition harmless.
 
-    ``fingerprint`` stands for the whole request: the same key with another one is refused.
+    ``fingerprint`` stands for the whole request: the same key with another one is refused. ``one`` is False
+    for a batch, whose errors say which run they are about.
     """
 
     project: str
@@ -35,6 +36,7 @@ class Submission:
     fingerprint: str = ""
     rerun_of: str | None = None
     trigger: str = "api"
+    one: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class RunFilter:
     statuses: Sequence[Status] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     name: str | None = None
+    task: str | None = None
     created_after_us: int | None = None
     limit: int = 50
     cursor: str | None = None
@@ -162,7 +165,7 @@ class Runs:
         await self._db.write(job)
 
     async def _insert(self, db: aiosqlite.Connection, submission: Submission, now: int) -> list[str]:
-        specs = await resolve_mounts(db, submission.project, submission.specs)
+        specs = await resolve_mounts(db, submission.project, submission.specs, one=submission.one)
         ids = [self._new_id("run") for _ in specs]
         rows = [self._row(id, spec, submission, now) for id, spec in zip(ids, specs, strict=True)]
         await db.executemany(SQL["insert"], rows)
@@ -260,6 +263,9 @@ def _list_query(wanted: RunFilter) -> tuple[str, dict[str, Any]]:
     if wanted.name is not None:
         conditions.append("name = :name")
         values["name"] = wanted.name
+    if wanted.task is not None:
+        conditions.append("task = :task")
+        values["task"] = wanted.task
     if wanted.created_after_us is not None:
         conditions.append("created_us > :created_after")
         values["created_after"] = wanted.created_after_us

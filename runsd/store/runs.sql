@@ -46,6 +46,13 @@ order by priority desc, id limit :limit
 select id, cpu_milli, memory_bytes, gpus, timeout_s, grace_s, deadline_us, stop_us from runs
 where phase not in ('queued', 'finished')
 
+-- name: place
+select r.not_before_us, (
+    select count(*) from runs o
+    where o.phase = 'queued' and (o.priority > r.priority or (o.priority = r.priority and o.id < r.id))
+) as ahead
+from runs r where r.id = :id and r.phase = 'queued'
+
 -- name: count_queued
 select count(*) from runs where phase = 'queued'
 

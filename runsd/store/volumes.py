@@ -7,7 +7,7 @@ import aiosqlite
 from runsd_sdk.host import Volume
 from runsd_sdk.spec import RunSpec, VolumeSpec
 
-from runsd.clock import Clock, instant
+from runsd.clock import Clock, instant, micros
 from runsd.errors import Conflicting, Location, Refused, Unknown
 from runsd.sqlite import Sqlite
 
@@ -79,6 +79,14 @@ class Volumes:
         rows = await self._db.all(sql, {"ids": json.dumps(list(ids))})
         return {row["id"]: row["docker_name"] for row in rows}
 
+    async def restore(self, volume: Volume) -> None:
+        """Put back a volume that could not be removed from the Engine after all."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            await db.execute_fetchall(_INSERT, _given(volume))
+
+        await self._db.write(job)
+
     async def delete(self, volume: Volume) -> None:
         """Forget a volume. Raises Conflicting while runs that are not over use it."""
 
@@ -92,7 +100,20 @@ class Volumes:
             )
 
 
-async def resolve_mounts(db: aiosqlite.Connection, project: str, specs: Sequence[RunSpec]) -> list[RunSpec]:
+def _given(volume: Volume) -> dict[str, object]:
+    return {
+        "id": volume.id,
+        "project": volume.project,
+        "name": volume.name,
+        "labels": json.dumps(volume.labels),
+        "docker_name": volume.docker_name,
+        "now": micros(volume.created_at),
+    }
+
+
+async def resolve_mounts(
+    db: aiosqlite.Connection, project: str, specs: Sequence[RunSpec], *, one: bool
+) -> list[RunSpec]:
     """Return the specs with volume ids in the place of names. Raises Refused for an unknown volume."""
     if not any(spec.volume_mounts for spec in specs):
         return list(specs)
@@ -104,7 +125,7 @@ async def resolve_mounts(db: aiosqlite.Connection, project: str, specs: Sequence
     ids = {row["name"]: row["id"] for row in rows} | {row["id"]: row["id"] for row in rows}
     resolved, errors = [], []
     for n, spec in enumerate(specs):
-        prefix: Location = () if len(specs) == 1 else ("runs", n)
+        prefix: Location = () if one else ("runs", n)
         for m, mount in enumerate(spec.volume_mounts):
             if mount.volume_id not in ids:
                 loc = (*prefix, "volumeMounts", m, "volumeId")

@@ -34,6 +34,7 @@ from runsd.engine.port import (
 )
 from runsd.errors import EngineConflict, EngineNotFound, EngineRefused, EngineUnavailable
 from runsd.logs.capture import Capture, LogWriter
+from runsd.metrics import Metrics
 from runsd.run import Exit, Outcome, Stop, outcome
 from runsd.signals import Signals
 from runsd.store.attempts import Attempts, Ended, Work
@@ -67,6 +68,7 @@ class Tools:
     signals: Signals
     clock: Clock
     starts: asyncio.Semaphore
+    metrics: Metrics
     instance: str
     log_max_bytes: int
 
@@ -263,6 +265,7 @@ class Attempt:
         self._tell()
         if facts.state is ContainerState.EXITED:
             return
+        self._tools.metrics.waited.observe(max(0, facts.started_us - work.created_us) / 1e6)
         self._log.info("run.running", container=container.id[:12])
         exit = asyncio.create_task(engine.wait(container.id), name=f"exit-{self._name}")
         watched = Watched(work.id, work.attempt, container.id)
@@ -348,6 +351,7 @@ class Attempt:
             if not stored:  # cancelled in between
                 stored = await self._tools.attempts.finish(work, ended)
         self._tell()
+        self._count(ended, retried=delay_s is not None)
         self._log.info(
             "run.finished" if delay_s is None else "run.retrying",
             status=ended.outcome.status.value,
@@ -355,6 +359,16 @@ class Attempt:
             exit_code=ended.outcome.exit_code,
             stored=stored,
         )
+
+    def _count(self, ended: Ended, *, retried: bool) -> None:
+        metrics = self._tools.metrics
+        metrics.log_bytes.inc(ended.stdout_bytes + ended.stderr_bytes)
+        if ended.started_us is not None and ended.finished_us is not None:
+            metrics.ran.observe(max(0, ended.finished_us - ended.started_us) / 1e6)
+        if retried:
+            metrics.retried.inc()
+        else:
+            metrics.finished.labels(ended.outcome.status.value, ended.outcome.reason.value).inc()
 
     # Being asked
 

@@ -1,8 +1,8 @@
 """The reconciler: what the store says and what the Engine has are made to agree.
 
 It runs at boot, whenever the Engine comes back, and every half minute. Every live row gets its supervisor,
-which finds out by itself what has become of the container; ``strays`` says what is left of others, and nothing
-that is not known for sure is destroyed without a grace.
+which finds out by itself what has become of the container; ``strays`` says what is left of others, and
+nothing that is not known for sure is destroyed without a grace.
 """
 
 from collections.abc import Iterable, Mapping, Set

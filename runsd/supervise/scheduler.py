@@ -14,7 +14,7 @@ from runsd.supervise.supervisor import Supervisor
 
 log = structlog.get_logger()
 
-# How far down the queue somebody may be found who fits into a gap; keeps the cost apart from the queue's length.
+# How far down the queue somebody may be found who fits into a gap; bounds the cost of a long queue.
 _WINDOW = 64
 _LONGEST_SLEEP_S = 60.0
 _AFTER_TROUBLE_S = 1.0

@@ -1,0 +1,79 @@
+"""The HTTP application: every request is decoded by its route, handled, encoded; errors are mapped once."""
+
+import json
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+from runsd_sdk.wire import Answer
+
+from runsd.api import openapi
+from runsd.api.call import Call, Reply, decode_body, decode_query, project_of
+from runsd.api.problems import Malformed, problem_of, problem_response
+from runsd.api.routes import ROUTES, Route
+from runsd.api.services import Services
+from runsd.errors import RunsdError
+
+log = structlog.get_logger()
+
+_MOST_BODY = 10 * 1024**2
+_Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(services: Services) -> web.Application:
+    """Return the application over these services."""
+    app = web.Application(middlewares=[_map_errors], client_max_size=_MOST_BODY)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, _serve(route, services))
+    document = json.dumps(openapi.document()).encode()
+
+    async def describe(_: web.Request) -> web.Response:
+        return web.Response(body=document, content_type="application/json")
+
+    app.router.add_get("/v1/openapi.json", describe)
+    return app
+
+
+def _serve(route: Route, services: Services) -> _Serve:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        call = Call(
+            services,
+            request,
+            project_of(request),
+            await decode_body(request, route.body, route.most_bytes),
+            decode_query(request, route.query),
+        )
+        reply = await route.handler(call)
+        return _encode(reply) if isinstance(reply, Reply) else reply
+
+    return serve
+
+
+def _encode(reply: Reply) -> web.Response:
+    return web.Response(
+        body=_json(reply.body),
+        status=reply.status,
+        content_type="application/json" if reply.body is not None else None,
+        headers=dict(reply.headers),
+    )
+
+
+def _json(answer: Answer | None) -> bytes | None:
+    return None if answer is None else answer.model_dump_json(by_alias=True).encode()
+
+
+@web.middleware
+async def _map_errors(request: web.Request, handler: _Serve) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except (RunsdError, Malformed, ValidationError) as failure:
+        return problem_response(problem_of(failure))
+    except web.HTTPException as failure:
+        headers = {name: failure.headers[name] for name in ("Allow",) if name in failure.headers}
+        return problem_response(problem_of(failure), headers)
+    except ConnectionError:
+        raise  # the client has left
+    except Exception as failure:
+        log.exception("api.failed", method=request.method, path=request.path)
+        return problem_response(problem_of(failure))

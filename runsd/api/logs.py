@@ -1,0 +1,89 @@
+"""Logs over HTTP: exact bytes or entries, from a cursor or from the end, followed or not."""
+
+from dataclasses import replace
+from typing import Annotated, Final, Literal
+
+from aiohttp import web
+from pydantic import Field
+
+from runsd.api.call import Call, Query
+from runsd.api.streams import KEEP_ALIVE_S, NDJSON, SSE, TEXT, Streamed, streaming
+from runsd.engine.port import Stream
+from runsd.errors import Unknown
+from runsd.logs.reader import Cursor, LogQuery, Part, entries, missing_text
+from runsd.signals import woken
+
+_STREAMS: Final = {
+    "stdout": (Stream.STDOUT,),
+    "stderr": (Stream.STDERR,),
+    "all": (Stream.SYSTEM, Stream.STDOUT, Stream.STDERR),
+}
+
+
+class LogsQuery(Query):
+    """Which part of the log; without ``attempt`` all attempts in order."""
+
+    stream: Literal["stdout", "stderr", "all"] = "all"
+    attempt: Annotated[int, Field(ge=1, le=11)] | None = None
+    tail: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+    since: str | None = None
+    until: str | None = None
+    follow: bool = False
+
+
+async def read(call: Call) -> web.StreamResponse:
+    """Send a run's log in the format that Accept names: text, lines of JSON or server-sent events."""
+    asked: LogsQuery = call.query
+    format = call.accepts(SSE, NDJSON, TEXT) or TEXT
+    await call.services.runs.get(call.project, call.id)
+    query = LogQuery(call.id, asked.attempt, _STREAMS[asked.stream])
+    since = call.request.headers.get("Last-Event-ID") or asked.since
+    until = Cursor.parse(asked.until) if asked.until else None
+    if since is not None:
+        query = replace(query, since=Cursor.parse(since))
+    elif asked.tail is not None:
+        query = replace(query, since=await call.services.logs.tail(query, asked.tail))
+    async with streaming(call, format) as out:
+        if await _send(call, query, out, until, format=format):
+            await out.end()
+    return out.response
+
+
+async def _send(call: Call, query: LogQuery, out: Streamed, until: Cursor | None, *, format: str) -> bool:
+    """Send the log and, if asked, what is added to it; say whether it came to its end."""
+    services = call.services
+    with services.signals.listening(f"log:{call.id}", f"run:{call.id}", "draining") as changed:
+        while True:
+            # Looked up first: what a finished run wrote is all there.
+            over = not call.query.follow or await _is_over(call)
+            async for part in services.logs.parts(query):
+                if until is not None and Cursor(part.row["id"], part.start) >= until:
+                    return True
+                await (_send_text(out, part) if format == TEXT else _send_entries(out, part, until))
+                query = replace(query, since=part.end)
+            if over:
+                return True
+            if services.draining.is_set():
+                return False
+            if not await woken(changed, KEEP_ALIVE_S):
+                await out.keep_alive()
+
+
+async def _send_entries(out: Streamed, part: Part, until: Cursor | None) -> None:
+    for entry in entries(part):
+        if until is not None and Cursor.parse(entry.cursor) > until:
+            return
+        await out.item(entry.cursor, "log", entry)
+
+
+async def _send_text(out: Streamed, part: Part) -> None:
+    if part.missing > 0:
+        await out.bytes(b"\n" + missing_text(part.missing, Stream(part.row["stream"])).encode())
+    await out.bytes(part.data)
+
+
+async def _is_over(call: Call) -> bool:
+    try:
+        return (await call.services.runs.get(call.project, call.id)).status.terminal
+    except Unknown:
+        return True  # deleted while it was followed

@@ -1,0 +1,122 @@
+"""The OpenAPI 3.1 document, generated from the route table and the wire models."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from runsd_sdk.host import Problem
+
+from runsd import __version__
+from runsd.api.routes import ROUTES, Route
+
+_REF: Final = "#/components/schemas/{model}"
+_ERRORS: Final = {
+    HTTPStatus.BAD_REQUEST: "The request cannot be read",
+    HTTPStatus.NOT_FOUND: "Nothing by that id",
+    HTTPStatus.CONFLICT: "The present state forbids it",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not JSON by its Content-Type",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "A field is wrong; errors names it and the remedy",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Not now; repeat later",
+}
+_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same body within 24 h answers the same run.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+def document() -> dict[str, Any]:
+    """Return the document."""
+    models = {model for route in ROUTES for model in (route.answer, route.body) if model} | {Problem}
+    refs, definitions = models_json_schema(
+        [
+            (m, "validation" if _is_body(m) else "serialization")
+            for m in sorted(models, key=lambda m: m.__name__)
+        ],
+        ref_template=_REF,
+    )
+    named = {model: ref for (model, _), ref in refs.items()}
+    paths: dict[str, Any] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, named)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "runsd",
+            "version": __version__,
+            "summary": "Run containers to completion on one host, and be told the exact truth about them",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/", "description": "HTTP/1.1 on the daemon's Unix socket"}],
+        "paths": paths,
+        "components": {"schemas": definitions["$defs"]},
+    }
+
+
+def _operation(route: Route, named: Mapping[Any, Any]) -> dict[str, Any]:
+    noun = route.handler.__module__.rpartition(".")[2]
+    operation: dict[str, Any] = {
+        "operationId": f"{noun}.{route.handler.__name__}",
+        "summary": (inspect.getdoc(route.handler) or "").splitlines()[0],
+        "tags": [noun],
+        "parameters": [*_path_parameters(route), *_query_parameters(route), *([_KEY] if route.keyed else [])],
+        "responses": _responses(route, named),
+    }
+    if route.body is not None:
+        content = {"application/json": {"schema": named[route.body]}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+
+
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    schema = route.query.model_json_schema(by_alias=True, ref_template=_REF)
+    definitions = schema.get("$defs", {})
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", []),
+            "schema": _inlined(below, definitions),
+        }
+        for name, below in schema.get("properties", {}).items()
+    ]
+
+
+def _responses(route: Route, named: Mapping[Any, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = {media.split(";")[0]: {"schema": {"type": "string"}} for media in route.media}
+    if route.answer is not None:
+        content["application/json"] = {"schema": named[route.answer]}
+    success = {"description": HTTPStatus(route.status).phrase, **({"content": content} if content else {})}
+    problem = {"application/problem+json": {"schema": named[Problem]}}
+    return {
+        str(route.status): success,
+        **({"200": {**success, "description": "An earlier request's answer"}} if route.keyed else {}),
+        **{str(int(s)): {"description": text, "content": problem} for s, text in _ERRORS.items()},
+    }
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Put definitions where they are referred to: parameters stand alone."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+        return {key: _inlined(below, definitions) for key, below in schema.items()}
+    return [_inlined(below, definitions) for below in schema] if isinstance(schema, list) else schema
+
+
+def _is_body(model: type[BaseModel]) -> bool:
+    return any(route.body is model for route in ROUTES)

@@ -1,0 +1,62 @@
+"""The route table: every path, what it takes and what it answers. App and OpenAPI are made from it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel
+from runsd_sdk import host, run, spec
+from runsd_sdk.wire import Answer
+
+from runsd.api import events, logs, runs, system, usage, volumes
+from runsd.api.call import MIB, Handler, NoQuery, Query
+from runsd.api.streams import NDJSON, SSE, TEXT
+from runsd.metrics import CONTENT_TYPE
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path. ``answer`` None: no JSON; ``media`` names what is answered besides."""
+
+    method: str
+    path: str
+    handler: Handler
+    answer: type[Answer] | None
+    body: type[BaseModel] | None = None
+    query: type[Query] = NoQuery
+    status: int = 200
+    media: tuple[str, ...] = ()
+    most_bytes: int = MIB
+    keyed: bool = False
+
+
+_RUN: Final = "/v1/runs/{id}"
+_VOLUME: Final = "/v1/volumes/{id}"
+
+ROUTES: Final = (
+    Route("POST", "/v1/runs", runs.create, run.Run, spec.RunSpec, status=201, keyed=True),
+    Route(
+        "POST", "/v1/runs/batch", runs.create_batch, run.RunBatch, spec.Batch,
+        status=201, most_bytes=10 * MIB, keyed=True,
+    ),
+    Route("GET", "/v1/runs", runs.page, run.RunList, query=runs.RunQuery),
+    Route("GET", _RUN, runs.get, run.Run),
+    Route("PATCH", _RUN, runs.change, run.Run, spec.RunPatch),
+    Route("DELETE", _RUN, runs.delete, None, status=204),
+    Route("GET", f"{_RUN}/wait", runs.wait, run.Run, query=runs.WaitQuery),
+    Route("GET", f"{_RUN}/result", runs.result, run.RunResult),
+    Route("POST", f"{_RUN}/cancel", runs.cancel, run.Run),
+    Route("POST", f"{_RUN}/rerun", runs.rerun, run.Run, runs.Overrides, status=201, keyed=True),
+    Route("GET", f"{_RUN}/logs", logs.read, None, query=logs.LogsQuery, media=(TEXT, NDJSON, SSE)),
+    Route("GET", f"{_RUN}/events", events.of_run, run.EventList, query=events.EventsQuery, media=(SSE,)),
+    Route("GET", f"{_RUN}/metrics", runs.metrics, run.Metrics),
+    Route("GET", f"{_RUN}/why", runs.why, run.Why),
+    Route("GET", "/v1/events", events.of_all, run.EventList, query=events.EventsQuery, media=(SSE,)),
+    Route("POST", "/v1/volumes", volumes.create, host.Volume, spec.VolumeSpec, status=201),
+    Route("GET", "/v1/volumes", volumes.page, host.VolumeList),
+    Route("GET", _VOLUME, volumes.get, host.Volume),
+    Route("DELETE", _VOLUME, volumes.delete, None, status=204),
+    Route("GET", "/v1/usage", usage.month, host.Usage, query=usage.UsageQuery, media=(usage.CSV,)),
+    Route("GET", "/v1/health", system.health, host.Health),
+    Route("GET", "/v1/info", system.info, host.Info),
+    Route("GET", "/metrics", system.metrics, None, media=(CONTENT_TYPE,)),
+)  # fmt: skip

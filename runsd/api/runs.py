@@ -1,0 +1,249 @@
+"""Runs over HTTP: create, read, await, change, forget."""
+
+import asyncio
+import json
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, Field, RootModel
+from runsd_sdk.run import Event, Metrics, Phase, Run, RunBatch, RunResult, Status, Why
+from runsd_sdk.spec import RunSpec
+
+from runsd import intake
+from runsd.admission import Resources
+from runsd.api.call import Call, Query, Reply
+from runsd.clock import instant, micros
+from runsd.engine.port import Stream
+from runsd.errors import Conflicting
+from runsd.signals import woken
+from runsd.store.runs import RunFilter, Submission
+from runsd.why import Surroundings, explain
+
+
+def _label(value: str) -> str:
+    key, sep, _ = value.partition("=")
+    if not key or not sep:
+        raise ValueError(f"{value[:80]!r} is not a label filter; write key=value")
+    return value
+
+
+class RunQuery(Query):
+    """Which runs to list; ``status`` and ``label`` may be repeated."""
+
+    status: list[Status] = []
+    label: list[Annotated[str, AfterValidator(_label)]] = []
+    name: str | None = None
+    task: str | None = None
+    project: str | None = None
+    created_after: AwareDatetime | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    cursor: Annotated[str, Field(max_length=64)] | None = None
+
+
+class WaitQuery(Query):
+    """How long to wait for the end, in seconds."""
+
+    timeout_seconds: Annotated[float, Field(ge=0, le=600)] = 55
+
+
+class Overrides(RootModel[dict[str, Any]]):
+    """A partial RunSpec, applied as a JSON merge patch (RFC 7396)."""
+
+
+async def create(call: Call) -> Reply:
+    """Accept a run."""
+    spec: RunSpec = call.body
+    return await _submit(call, spec, spec.wire())
+
+
+async def create_batch(call: Call) -> Reply:
+    """Accept up to 1,000 runs, all or none."""
+    services = call.services
+    specs = [
+        intake.accept(spec, services.settings, services.largest_run, at=("runs", n))
+        for n, spec in enumerate(call.body.runs)
+    ]
+    submission = Submission(
+        call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()), one=False
+    )
+    accepted = await services.runs.submit(submission)
+    _announce(call, len(accepted.runs), replayed=accepted.replayed)
+    return Reply(RunBatch(data=accepted.runs), *_created(replayed=accepted.replayed))
+
+
+async def rerun(call: Call) -> Reply:
+    """Run again, with overrides."""
+    before = await call.services.runs.get(call.project, call.id)
+    patch: dict[str, Any] = call.body.root
+    said = intake.merged(before.spec.model_dump(mode="json", by_alias=True), patch)
+    return await _submit(call, RunSpec.model_validate_json(json.dumps(said)), patch, rerun_of=before.id)
+
+
+async def page(call: Call) -> Reply:
+    """List runs, newest first."""
+    query: RunQuery = call.query
+    wanted = RunFilter(
+        project=call.project,
+        statuses=query.status,
+        labels=dict(label.split("=", 1) for label in query.label),
+        name=query.name,
+        task=query.task,
+        created_after_us=micros(query.created_after) if query.created_after else None,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return Reply(await call.services.runs.page(wanted))
+
+
+async def get(call: Call) -> Reply:
+    """Return a run."""
+    return Reply(await call.services.runs.get(call.project, call.id))
+
+
+async def wait(call: Call) -> Reply:
+    """Return the run when it is over, or as it is when the time is up."""
+    services = call.services
+    ends = asyncio.get_running_loop().time() + call.query.timeout_seconds
+    with services.signals.listening(f"run:{call.id}", "draining") as changed:
+        while True:
+            run = await services.runs.get(call.project, call.id)
+            left = ends - asyncio.get_running_loop().time()
+            if run.status.terminal or left <= 0 or services.draining.is_set():
+                return Reply(run)
+            await woken(changed, left)
+
+
+async def result(call: Call) -> Reply:
+    """Return a terminal run with the end of its output."""
+    run = await call.services.runs.get(call.project, call.id)
+    if not run.status.terminal:
+        raise Conflicting(
+            f"cannot give the result of {run.id}: it is {run.phase}; await it first", code="not_over"
+        )
+    out, out_cut = await call.services.logs.last_bytes(run.id, run.attempt, Stream.STDOUT)
+    err, err_cut = await call.services.logs.last_bytes(run.id, run.attempt, Stream.STDERR)
+    return Reply(
+        RunResult(
+            **dict(run),
+            stdout=out.decode("utf-8", "replace"),
+            stderr=err.decode("utf-8", "replace"),
+            stdout_truncated=out_cut,
+            stderr_truncated=err_cut,
+        )
+    )
+
+
+async def cancel(call: Call) -> Reply:
+    """Ask a run to end; one that is over is answered as it is."""
+    run = await call.services.runs.cancel(call.project, call.id)
+    call.services.signals.notify(f"ask:{call.id}", f"run:{call.id}", "queue", "events")
+    return Reply(run)
+
+
+async def change(call: Call) -> Reply:
+    """Extend the deadline of a live run, or relabel a run."""
+    runs, run = call.services.runs, None
+    if call.body.timeout_seconds is not None:
+        intake.check_timeout(call.body.timeout_seconds, call.services.settings)
+        run = await runs.extend(call.project, call.id, call.body.timeout_seconds)
+    if call.body.labels is not None:
+        run = await runs.relabel(call.project, call.id, call.body.labels)
+    call.services.signals.notify(f"ask:{call.id}", f"run:{call.id}", "queue", "events")
+    return Reply(run)
+
+
+async def delete(call: Call) -> Reply:
+    """Forget a terminal run and its log; its usage stays on the bill."""
+    services = call.services
+    run = await services.runs.get(call.project, call.id)
+    if run.status.terminal:
+        await services.samples.forget(run.id)
+    await services.runs.forget(call.project, call.id)
+    services.signals.notify(f"run:{call.id}", "events")
+    return Reply(status=HTTPStatus.NO_CONTENT)
+
+
+async def metrics(call: Call) -> Reply:
+    """Return samples and totals of what a run uses."""
+    services = call.services
+    run = await services.runs.get(call.project, call.id)
+    samples = await services.samples.of_run(run.id)
+    allocated, used, peak = run.usage.vcpu_seconds, run.usage.cpu_seconds_used, run.usage.memory_peak_bytes
+    if run.started_at is not None and not run.status.terminal:
+        ran_s = (services.clock() - micros(run.started_at)) / 1e6
+        allocated += max(0.0, ran_s) * run.spec.resources.requests.cpu_milli / 1000
+        used = samples[-1].cpu_seconds if samples else None
+        peak = max((sample.memory_bytes for sample in samples), default=None)
+    return Reply(
+        Metrics(
+            samples=samples,
+            cpu_seconds_allocated=allocated,
+            cpu_seconds_used=used,
+            memory_peak_bytes=peak,
+            source=run.usage.source or (services.usage_source if samples else None),
+        )
+    )
+
+
+async def why(call: Call) -> Reply:
+    """Say in words why a run is where it is."""
+    services = call.services
+    run = await services.runs.get(call.project, call.id)
+    place = await services.attempts.place(run.id)
+    held = Resources(0, 0)
+    for holding in await services.attempts.holding():
+        held += holding.holds
+    around = Surroundings(
+        ahead=place.ahead,
+        free=services.capacity - held,
+        engine_message=None if services.monitor.reachable else services.monitor.health.message,
+        not_before=_instant(place.not_before_us),
+        now=instant(services.clock()),
+        pulled=await _pulled(call, run),
+    )
+    answer: Why = explain(run, around)
+    return Reply(answer)
+
+
+def _instant(us: int | None) -> datetime | None:
+    return None if us is None else instant(us)
+
+
+async def _pulled(call: Call, run: Run) -> dict[str, int]:
+    if run.phase is not Phase.PULLING:
+        return {}
+    told: list[Event] = await call.services.events.after(call.project, 0, run_id=run.id, limit=10_000)
+    return next((event.data for event in reversed(told) if event.type == "run.pull_progress"), {})
+
+
+async def _submit(call: Call, spec: RunSpec, said: Any, *, rerun_of: str | None = None) -> Reply:
+    services = call.services
+    accepted = await services.runs.submit(
+        Submission(
+            call.project,
+            [intake.accept(spec, services.settings, services.largest_run)],
+            call.idempotency_key,
+            call.fingerprint(said),
+            rerun_of=rerun_of,
+            trigger="api" if rerun_of is None else "rerun",
+        )
+    )
+    if not accepted.runs:
+        raise Conflicting(
+            "cannot repeat this request: the run that it made has been deleted; send a fresh key"
+        )
+    _announce(call, 1, replayed=accepted.replayed)
+    run = accepted.runs[0]
+    status, headers = _created(replayed=accepted.replayed)
+    return Reply(run, status, {**headers, "Location": f"/v1/runs/{run.id}"})
+
+
+def _announce(call: Call, count: int, *, replayed: bool) -> None:
+    if not replayed:
+        call.services.metrics.submitted.inc(count)
+        call.services.signals.notify("queue", "events")
+
+
+def _created(*, replayed: bool) -> tuple[HTTPStatus, dict[str, str]]:
+    return (HTTPStatus.OK, {"Idempotency-Replayed": "true"}) if replayed else (HTTPStatus.CREATED, {})

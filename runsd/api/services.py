@@ -1,0 +1,47 @@
+"""What the handlers may use. Made once, in ``daemon.py``."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from runsd.admission import Resources
+from runsd.clock import Clock
+from runsd.config import Settings
+from runsd.engine.port import Engine
+from runsd.logs.reader import LogReader
+from runsd.logs.samples import Samples
+from runsd.metrics import Metrics
+from runsd.signals import Signals
+from runsd.store.attempts import Attempts
+from runsd.store.events import Events
+from runsd.store.runs import Runs
+from runsd.store.usage import UsageLines
+from runsd.store.volumes import Volumes
+from runsd.supervise.health import EngineMonitor
+from runsd.supervise.scheduler import Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The daemon behind the API."""
+
+    settings: Settings
+    capacity: Resources
+    largest_run: Resources
+    runs: Runs
+    attempts: Attempts
+    events: Events
+    volumes: Volumes
+    usage_lines: UsageLines
+    logs: LogReader
+    samples: Samples
+    engine: Engine
+    monitor: EngineMonitor
+    scheduler: Scheduler
+    signals: Signals
+    metrics: Metrics
+    clock: Clock
+    instance: str
+    hostname: str
+    usage_source: str
+    started_us: int
+    draining: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,0 +1,54 @@
+"""Answers that go on: server-sent events, lines of JSON, raw bytes. They end when the daemon drains."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from runsd_sdk.wire import Answer
+
+from runsd.api.call import Call
+
+NDJSON = "application/x-ndjson"
+SSE = "text/event-stream"
+TEXT = "text/plain"
+KEEP_ALIVE_S = 15.0
+
+
+class Streamed:
+    """An open answer in one of the three formats."""
+
+    def __init__(self, response: web.StreamResponse, format: str) -> None:
+        self.response = response
+        self._format = format
+
+    async def item(self, id: str, event: str, answer: Answer) -> None:
+        """Send one item; returns when the client's side has room, so memory stays bounded."""
+        data = answer.model_dump_json(by_alias=True)
+        text = f"id: {id}\nevent: {event}\ndata: {data}\n\n" if self._format == SSE else f"{data}\n"
+        await self.response.write(text.encode())
+
+    async def bytes(self, data: bytes) -> None:
+        """Send raw bytes."""
+        await self.response.write(data)
+
+    async def keep_alive(self) -> None:
+        """Show that the connection lives."""
+        if self._format == SSE:
+            await self.response.write(b": still here\n\n")
+        elif self._format == NDJSON:
+            await self.response.write(b"\n")
+
+    async def end(self) -> None:
+        """Say that everything was sent and nothing will follow: a stream without it has broken."""
+        if self._format == SSE:
+            await self.response.write(b"event: end\ndata: {}\n\n")
+
+
+@asynccontextmanager
+async def streaming(call: Call, format: str) -> AsyncIterator[Streamed]:
+    """Open an answer that is sent piece by piece."""
+    media = format if format == NDJSON else f"{format}; charset=utf-8"
+    response = web.StreamResponse(headers={"Content-Type": media, "Cache-Control": "no-store"})
+    await response.prepare(call.request)
+    yield Streamed(response, format)
+    await response.write_eof()

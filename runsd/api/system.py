@@ -1,0 +1,70 @@
+"""The daemon about itself: health, info, metrics."""
+
+from aiohttp import web
+from runsd_sdk.host import Capacity, Health, Info
+
+from runsd import __version__
+from runsd.admission import Resources
+from runsd.api.call import Call, Reply
+from runsd.clock import instant
+from runsd.metrics import CONTENT_TYPE
+
+
+async def health(call: Call) -> Reply:
+    """Say whether daemon and Engine are well; an answer at all means that the daemon is."""
+    services = call.services
+    engine = services.monitor.health
+    status = "draining" if services.draining.is_set() else "ok" if engine.reachable else "degraded"
+    message = None
+    if not engine.reachable:
+        message = "runsd is well, but the Docker Engine does not answer: runs are kept and go on when it does"
+    return Reply(
+        Health(status=status, engine=engine, admitting=services.scheduler.admitting, message=message)
+    )
+
+
+async def info(call: Call) -> Reply:
+    """Describe the daemon and what it may give out."""
+    services = call.services
+    holding = await services.attempts.holding()
+    return Reply(
+        Info(
+            version=__version__,
+            instance=services.instance,
+            hostname=services.hostname,
+            engine=services.monitor.health,
+            capacity=_capacity(services.capacity),
+            in_use=_capacity(await _held(call)),
+            largest_run=_capacity(services.largest_run),
+            queued=await services.attempts.queued(),
+            live=len(holding),
+            usage_source=services.usage_source,
+            started_at=instant(services.started_us),
+        )
+    )
+
+
+async def metrics(call: Call) -> web.Response:
+    """Return the daemon's figures as Prometheus text."""
+    services, figures = call.services, call.services.metrics
+    held = await _held(call)
+    figures.engine_up.set(services.monitor.reachable)
+    figures.admitting.set(services.scheduler.admitting)
+    figures.queued.set(await services.attempts.queued())
+    figures.live.set(len(await services.attempts.holding()))
+    figures.cpu_capacity.set(services.capacity.cpu_milli / 1000)
+    figures.cpu_in_use.set(held.cpu_milli / 1000)
+    figures.memory_capacity.set(services.capacity.memory_bytes)
+    figures.memory_in_use.set(held.memory_bytes)
+    return web.Response(body=figures.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+async def _held(call: Call) -> Resources:
+    held = Resources(0, 0)
+    for holding in await call.services.attempts.holding():
+        held += holding.holds
+    return held
+
+
+def _capacity(resources: Resources) -> Capacity:
+    return Capacity(cpu_milli=resources.cpu_milli, memory_bytes=resources.memory_bytes, gpus=resources.gpus)

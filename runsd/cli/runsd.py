@@ -1,0 +1,89 @@
+"""The command ``runsd``: the daemon, its doctor and its own description."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from runsd import __version__, config, logging, places
+from runsd.errors import RunsdError
+
+app = typer.Typer(
+    name="runsd",
+    help="Run containers to completion on this host, and tell the exact truth about them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+_Config = Annotated[Path | None, typer.Option("--config", help="The TOML file of settings.")]
+_DockerHost = Annotated[str | None, typer.Option("--docker-host", help="The Docker Engine's address.")]
+_Socket = Annotated[Path | None, typer.Option("--socket", help="Where clients connect.")]
+_DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where state and logs are kept.")]
+
+
+@app.command()
+def serve(
+    config_file: _Config = None,
+    socket: _Socket = None,
+    data_dir: _DataDir = None,
+    docker_host: _DockerHost = None,
+    *,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Show every setting with its source, and leave.")
+    ] = False,
+) -> None:
+    """Run the daemon until it is told to stop. Containers run on when it does."""
+    configuration = _load(config_file, docker_host)
+    if print_config:
+        _print(configuration)
+        return
+    from runsd import daemon  # only here: the other commands need not wait for it
+
+    logging.configure()
+    where = daemon.Places(socket or places.default_socket(), data_dir or places.default_data_dir())
+    try:
+        asyncio.run(daemon.serve(configuration.settings, where))
+    except* RunsdError as failures:
+        _fail("; ".join(str(failure) for failure in failures.exceptions))
+    except* OSError as failures:
+        _fail("; ".join(f"cannot serve: {failure}" for failure in failures.exceptions))
+
+
+@app.command()
+def openapi() -> None:
+    """Print the API's OpenAPI 3.1 document."""
+    from runsd.api.openapi import document
+
+    sys.stdout.write(json.dumps(document(), indent=2) + "\n")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    sys.stdout.write(f"runsd {__version__}\n")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _load(config_file: Path | None, docker_host: str | None) -> config.Configuration:
+    try:
+        return config.load(config_file or places.default_config(), flags={"engine.host": docker_host})
+    except RunsdError as failure:
+        _fail(str(failure))
+
+
+def _print(configuration: config.Configuration) -> None:
+    for setting in configuration:
+        shown, default = json.dumps(setting.value, default=str), json.dumps(setting.default, default=str)
+        sys.stdout.write(f"{setting.name} = {shown}  # {setting.source}; default {default}\n")
+
+
+def _fail(message: str) -> NoReturn:
+    sys.stderr.write(f"runsd: {message}\n")
+    raise typer.Exit(1)

@@ -1,0 +1,181 @@
+"""The daemon: the one place where everything is made, joined and ended in order."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from runsd import __version__, intake, notify
+from runsd.api.app import make_app
+from runsd.api.services import Services
+from runsd.clock import now_us
+from runsd.config import Settings
+from runsd.engine.cgroup import Cgroups
+from runsd.engine.docker import DockerEngine
+from runsd.errors import NotNow
+from runsd.ids import Ids
+from runsd.logs.capture import LogWriter, open_logs
+from runsd.logs.reader import LogReader
+from runsd.logs.samples import Samples
+from runsd.metrics import Metrics
+from runsd.signals import Signals
+from runsd.sockets import listening_socket
+from runsd.store.attempts import Attempts
+from runsd.store.database import instance_of, open_database
+from runsd.store.events import Events
+from runsd.store.runs import Runs
+from runsd.store.usage import UsageLines
+from runsd.store.volumes import Volumes
+from runsd.supervise.attempt import Tools
+from runsd.supervise.health import EngineMonitor
+from runsd.supervise.images import Images
+from runsd.supervise.reconcile import Reconciler
+from runsd.supervise.scheduler import Scheduler
+from runsd.supervise.supervisor import Supervisor
+from runsd.supervise.usage import UsageMeter
+
+log = structlog.get_logger()
+
+_STREAMS_END_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the daemon listens and where it keeps its files."""
+
+    socket: Path
+    data_dir: Path
+
+
+async def serve(settings: Settings, places: Places) -> None:
+    """Run the daemon until SIGTERM or SIGINT.
+
+    Containers are left alone at the end. Raises NotNow when the socket or the data directory is another
+    daemon's, and the failure of any service: the daemon would rather be restarted than be half alive.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    places.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(places.data_dir / "lock"), listening_socket(places.socket) as listener:
+        await _serve(settings, places, listener, stop)
+
+
+async def _serve(settings: Settings, places: Places, listener: socket.socket, stop: asyncio.Event) -> None:
+    async with AsyncExitStack() as stack:
+        db = await open_database(places.data_dir / "runsd.db")
+        stack.push_async_callback(db.close)
+        logs_db = await open_logs(places.data_dir / "logs.db")
+        stack.push_async_callback(logs_db.close)
+        engine = DockerEngine.at(settings.engine.host)
+        stack.push_async_callback(engine.close)
+
+        instance, hostname = await instance_of(db), socket.gethostname()
+        new_id = Ids(now_us).new
+        price = settings.billing.price_per_vcpu_second_usd
+        capacity = intake.capacity(settings)
+        signals, metrics = Signals(), Metrics()
+        runs = Runs(db, clock=now_us, new_id=new_id, hostname=hostname, price_usd=price)
+        attempts = Attempts(db, clock=now_us)
+        volumes = Volumes(db, clock=now_us, new_id=new_id)
+        samples = Samples(logs_db)
+        cap = settings.logs.max_bytes_per_attempt
+        writer = LogWriter(logs_db, clock=now_us, signals=signals, max_bytes=cap)
+        monitor = EngineMonitor(engine, host=settings.engine.host, clock=now_us, signals=signals)
+        await monitor.ask()
+        cgroups = await Cgroups.detect(monitor.facts, settings.engine.host) if monitor.facts else None
+        usage = UsageMeter(engine, samples, cgroups=cgroups, instance=instance, clock=now_us)
+        tools = Tools(
+            engine=engine,
+            attempts=attempts,
+            volumes=volumes,
+            images=Images(engine, inactivity_s=settings.engine.pull_inactivity_seconds),
+            logs=writer,
+            usage=usage,
+            signals=signals,
+            clock=now_us,
+            starts=asyncio.Semaphore(settings.engine.max_concurrent_starts),
+            metrics=metrics,
+            instance=instance,
+            log_max_bytes=cap,
+        )
+        supervisor = Supervisor(tools, monitor, on_end=lambda: signals.notify("queue"))
+        scheduler = Scheduler(attempts, supervisor, monitor, capacity=capacity, signals=signals, clock=now_us)
+        reconciler = Reconciler(
+            engine, attempts, runs, supervisor, monitor, usage,
+            instance=instance, signals=signals, clock=now_us,
+        )  # fmt: skip
+        services = Services(
+            settings=settings,
+            capacity=capacity,
+            largest_run=intake.largest_run(settings),
+            runs=runs,
+            attempts=attempts,
+            events=Events(db),
+            volumes=volumes,
+            usage_lines=UsageLines(db),
+            logs=LogReader(logs_db),
+            samples=samples,
+            engine=engine,
+            monitor=monitor,
+            scheduler=scheduler,
+            signals=signals,
+            metrics=metrics,
+            clock=now_us,
+            instance=instance,
+            hostname=hostname,
+            usage_source=usage.source,
+            started_us=now_us(),
+        )
+        runner = web.AppRunner(
+            make_app(services), access_log=None, handler_cancellation=True, shutdown_timeout=_STREAMS_END_S
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        stack.push_async_callback(supervisor.detach)
+
+        async with asyncio.TaskGroup() as group:
+            loops = [
+                group.create_task(loop.serve(), name=type(loop).__name__)
+                for loop in (writer, monitor, usage, reconciler, scheduler)
+            ]
+            loops.append(group.create_task(notify.keep_alive(), name="watchdog"))
+            await web.SockSite(runner, listener).start()
+            notify.ready()
+            log.info("daemon.ready", version=__version__, instance=instance, socket=str(places.socket))
+            await stop.wait()
+            notify.stopping()
+            log.info("daemon.stopping", live=len(supervisor.supervised))
+            scheduler.draining = True
+            services.draining.set()
+            signals.notify("draining")
+            await runner.cleanup()
+            await supervisor.detach()
+            for loop in loops:
+                loop.cancel()
+    log.info("daemon.stopped")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the data directory: two daemons on one database would give every run two supervisors."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as failure:
+        os.close(lock)
+        raise NotNow(
+            f"cannot use {path.parent}: another runsd holds it; stop that one or choose another --data-dir"
+        ) from failure
+    try:
+        yield
+    finally:
+        os.close(lock)

@@ -1,0 +1,87 @@
+"""What this host accepts: configured defaults filled in, and what it can never do refused. Pure."""
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from runsd_sdk.quantity import format_bytes, format_cpu
+from runsd_sdk.spec import Requests, Resources, RunSpec
+
+from runsd import admission
+from runsd.config import Settings
+from runsd.errors import Location, Refused
+
+
+def accept(spec: RunSpec, settings: Settings, largest: admission.Resources, *, at: Location = ()) -> RunSpec:
+    """Return the spec with this host's defaults in the place of what was not said.
+
+    ``largest`` is the most that a single run can get. Raises Refused, naming each field and its remedy.
+    """
+    asked = spec.resources.requests
+    requests = Requests(
+        cpu=asked.cpu if "cpu" in asked.model_fields_set else settings.defaults.cpu,
+        memory=asked.memory if "memory" in asked.model_fields_set else settings.defaults.memory,
+        gpu=asked.gpu,
+    )
+    timeout_s = settings.defaults.timeout_seconds
+    if "timeout_seconds" in spec.model_fields_set:
+        timeout_s = spec.timeout_seconds
+    full = spec.model_copy(update={"resources": Resources(requests=requests), "timeout_seconds": timeout_s})
+    errors = [((*at, *loc), remedy) for loc, remedy in _objections(full, settings, largest)]
+    if errors:
+        raise Refused(f"cannot accept this run: {errors[0][1]}", errors=errors)
+    return full
+
+
+def largest_run(settings: Settings) -> admission.Resources:
+    """Return the most that one run can get: the Engine gives nobody more cores than there are."""
+    return admission.Resources(settings.host_cpu_milli, settings.host_memory_bytes)
+
+
+def capacity(settings: Settings) -> admission.Resources:
+    """Return what all runs together can get."""
+    cpu_milli = int(settings.host_cpu_milli * settings.capacity.overcommit)
+    return admission.Resources(cpu_milli, settings.host_memory_bytes)
+
+
+def check_timeout(timeout_s: int, settings: Settings) -> None:
+    """Raise Refused for a timeout over the configured maximum."""
+    if timeout_s > settings.defaults.max_timeout_seconds:
+        said = f"timeoutSeconds may be at most {settings.defaults.max_timeout_seconds} on this host"
+        raise Refused(f"cannot accept this timeout: {said}", errors=[(("timeoutSeconds",), said)])
+
+
+def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Apply a JSON merge patch (RFC 7396): objects are merged, null removes, the rest replaces."""
+    result = dict(base)
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping):
+            below = result.get(key)
+            result[key] = merged(below if isinstance(below, Mapping) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _objections(
+    spec: RunSpec, settings: Settings, largest: admission.Resources
+) -> Iterator[tuple[Location, str]]:
+    requests = spec.resources.requests
+    if requests.cpu_milli > largest.cpu_milli:
+        said = f"this host gives a run at most {format_cpu(largest.cpu_milli)} cores, not {requests.cpu}"
+        yield ("resources", "requests", "cpu"), said
+    if requests.memory_bytes > largest.memory_bytes:
+        said = f"this host gives a run at most {format_bytes(largest.memory_bytes)}, not {requests.memory}"
+        yield ("resources", "requests", "memory"), said
+    if requests.gpus > largest.gpus:
+        yield ("resources", "requests", "gpu"), f"this host has {largest.gpus} GPUs, not {requests.gpus}"
+    if spec.timeout_seconds > settings.defaults.max_timeout_seconds:
+        said = f"timeoutSeconds may be at most {settings.defaults.max_timeout_seconds} on this host"
+        yield ("timeoutSeconds",), said
+    if not any(fnmatchcase(spec.image, glob) for glob in settings.images.allow):
+        yield ("image",), f"this host runs only images like {', '.join(settings.images.allow)}"
+    networks = ("bridge", "none", *settings.network.allow)
+    if spec.network not in networks or spec.network == "host":
+        yield ("network",), f"network must be one of {', '.join(n for n in networks if n != 'host')}"
