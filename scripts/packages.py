@@ -58,7 +58,8 @@ def merge(names: Sequence[str], archive: tarfile.TarFile, *, without: Sequence[s
         archive.addfile(link)
     seen = {"", ".", *TOP}
     with tempfile.TemporaryDirectory(prefix="runsd-packages-") as folder:
-        for package in _fetch(names, Path(folder)):
+        ask = ["install", "--download-only", "--no-install-recommends", *names]
+        for package in _fetch(ask, Path(folder)):
             for member, content in _files(package):
                 member.name = _merged(member.name)
                 if member.islnk():
@@ -68,20 +69,27 @@ def merge(names: Sequence[str], archive: tarfile.TarFile, *, without: Sequence[s
                     archive.addfile(member, content)
 
 
-def _fetch(names: Sequence[str], folder: Path) -> list[Path]:
-    """Download packages with all that they depend on, as if nothing were installed; no root needed."""
-    for needed in ("archives/partial", "lists/partial"):
-        (folder / needed).mkdir(parents=True)
+def unpack(name: str, into: Path) -> None:
+    """Put the files of one package, without what it depends on, into a folder. Needs no root."""
+    with tempfile.TemporaryDirectory(prefix="runsd-packages-") as folder:
+        for package in _fetch(["download", name], Path(folder)):
+            subprocess.run(["dpkg-deb", "--extract", str(package), str(into)], check=True)
+
+
+def _fetch(ask: Sequence[str], folder: Path) -> list[Path]:
+    """Let apt-get download packages into a folder, as if nothing were installed; no root needed."""
+    archives = folder / "archives"
+    for needed in (archives / "partial", folder / "lists" / "partial"):
+        needed.mkdir(parents=True)
     (folder / "status").touch()
     apt = ["apt-get", "-qq", "-y", "-oDebug::NoLocking=1", "-oAPT::Sandbox::User=root"]
     apt += [f"-oDir::State::status={folder / 'status'}", f"-oDir::Cache={folder}"]
-    ask = ["install", "--download-only", "--no-install-recommends", *names]
-    if _quietly([*apt, *ask]) is not None:  # no lists on this machine, or old ones: read our own
+    if _quietly([*apt, *ask], cwd=archives) is not None:  # no lists on this machine, or old ones
         apt += [f"-oDir::State::lists={folder / 'lists'}"]
-        failure = _quietly([*apt, "update"]) or _quietly([*apt, *ask])
+        failure = _quietly([*apt, "update"]) or _quietly([*apt, *ask], cwd=archives)
         if failure is not None:
-            raise CannotDo(f"{failure}\ncannot download {', '.join(names)} from the distribution's archive")
-    return sorted((folder / "archives").glob("*.deb"))
+            raise CannotDo(f"{failure}\ncannot download {ask[-1]} from the distribution's archive")
+    return sorted(archives.glob("*.deb"))
 
 
 def _files(package: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
@@ -103,7 +111,9 @@ def _merged(name: str) -> str:
     return f"usr/{path}" if path.partition("/")[0] in TOP and "/" in path else path
 
 
-def _quietly(command: Sequence[str]) -> str | None:
+def _quietly(command: Sequence[str], *, cwd: Path | None = None) -> str | None:
     """Run a command; return the end of what it said if it failed, else None."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     return None if done.returncode == 0 else "\n".join(done.stdout.splitlines()[-15:])

@@ -1,0 +1,44 @@
+# Everything that a person does here. The work is in scripts/.
+# make test ARGS="-k cancel" selects tests; make demo ARGS="--cpu 1" changes the example's runs.
+
+PYTHON := .venv/bin/python
+ARGS :=
+
+.PHONY: help demo test check format environment engine images clean
+
+help:  ## say what can be made (this)
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## +/\1\t/' | expand -t 14
+
+demo: environment engine  ## run nine folds of a real training on this machine, from nothing to the bill
+	@$(PYTHON) scripts/images.py runsd/python:3
+	@$(PYTHON) scripts/demo.py $(ARGS)
+
+test: check engine  ## set up, check, and run every test on a real Engine
+	@python3 scripts/tools.py
+	@$(PYTHON) scripts/images.py
+	$(PYTHON) -m pytest $(ARGS)
+
+check: environment  ## formatting, lint, types, and the direction of imports
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/mypy scripts
+	for example in examples/*/; do .venv/bin/mypy $$example || exit; done
+	$(PYTHON) -m pytest -q tests/unit/test_imports.py
+
+format: environment  ## put the code into shape
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+environment:  ## make .venv as uv.lock says
+	@scripts/environment
+
+engine:  ## find a Docker Engine that answers, or install and start one
+	@python3 scripts/engine.py >/dev/null
+
+images: environment engine  ## make the images that demo and tests run
+	@$(PYTHON) scripts/images.py
+
+clean:  ## remove what was made here; the Engine and its images stay
+	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

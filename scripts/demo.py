@@ -1,0 +1,122 @@
+"""Run the walk-forward example on a daemon of its own, and leave nothing behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import engine
+import images
+import packages
+from runsd_sdk import DaemonUnreachable, RunsClient, RunsdError
+
+READY_SECONDS = 30
+STOP_SECONDS = 30
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "walk_forward"
+RUNSD = Path(sys.executable).with_name("runsd")
+
+
+def main() -> None:
+    """Show the example from the first run to the bill; exit as it does."""
+    begun = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    subprocess.run([sys.executable, EXAMPLE / "image.py"], check=True)
+    folder = Path(tempfile.mkdtemp(prefix="runsd-demo-"))
+    try:
+        with daemon(folder) as host, RunsClient(host) as client:
+            instance = client.info().instance
+            code = example(client, host)
+        left = containers_of(instance)
+    except KeyboardInterrupt:
+        raise packages.CannotDo("interrupted") from None
+    finally:
+        shutil.rmtree(folder)
+    print(f"demo finished in {time.monotonic() - begun:.1f} s", file=sys.stderr)
+    if left:
+        raise packages.CannotDo(f"containers were left behind: {', '.join(left)}")
+    sys.exit(code)
+
+
+@contextmanager
+def daemon(folder: Path) -> Iterator[str]:
+    """Run `runsd serve` with all it keeps in a folder, and give its address once it answers."""
+    socket, log = folder / "runsd.sock", folder / "runsd.log"
+    command: list[str | Path] = [RUNSD, "serve", "--socket", socket, "--data-dir", folder]
+    command += ["--docker-host", engine.address()]
+    with log.open("wb") as output:
+        # In its own session: a Ctrl-C is for the demo, which still needs the daemon to clean up.
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        wait_until_ready(process, f"unix://{socket}", log)
+        yield f"unix://{socket}"
+    finally:
+        process.terminate()
+        try:
+            code = process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+    if code:
+        raise packages.CannotDo(f"{engine.log_tail(log)}\nrunsd ended with {code}")
+
+
+def wait_until_ready(process: "subprocess.Popen[bytes]", host: str, log: Path) -> None:
+    """Ask for the daemon's health until it answers; show its log when it will not."""
+    until = time.monotonic() + READY_SECONDS
+    with RunsClient(host) as client:
+        while True:
+            try:
+                client.health()
+            except DaemonUnreachable:
+                if process.poll() is not None or time.monotonic() > until:
+                    raise packages.CannotDo(f"{engine.log_tail(log)}\ncannot start runsd") from None
+                time.sleep(0.05)
+            else:
+                return
+
+
+def example(client: RunsClient, host: str) -> int:
+    """Run the example as a user would, with a volume for its features; return its exit code."""
+    volume = client.volumes.create("walk-forward-features")
+    try:
+        return subprocess.run(
+            [sys.executable, EXAMPLE / "train_parallel.py", *sys.argv[1:]],
+            env={**os.environ, "RUNSD_HOST": host, "CACHE_VOLUME_ID": volume.id},
+            check=False,
+        ).returncode
+    finally:
+        try:
+            stop_runs(client)
+            client.volumes.delete(volume.id)
+        except RunsdError as failure:
+            print(f"cannot clean up: {failure}", file=sys.stderr)
+
+
+def stop_runs(client: RunsClient) -> None:
+    """Cancel what is still going, after a Ctrl-C for instance, and wait until it is over."""
+    going = [run.id for run in client.iterate(status=["pending", "running"])]
+    for run_id in going:
+        client.cancel(run_id)
+    for run_id in going:
+        client.wait(run_id, STOP_SECONDS)
+
+
+def containers_of(instance: str) -> list[str]:
+    """Remove and name the containers of that daemon; there should be none."""
+    with images.connect() as docker:
+        found = docker.containers(all=True, filters={"label": f"io.runsd.instance={instance}"})
+        for container in found:
+            docker.remove_container(container["Id"], force=True)
+    return [container["Names"][0] for container in found]
+
+
+if __name__ == "__main__":
+    main()

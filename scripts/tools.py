@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Get what only tests need: a registry of our own, busybox, systemd's checkers. Standard library only.
+
+The first two are unpacked into .build/tools: installed, the registry would start as a service.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import packages
+
+TOOLS = Path(__file__).resolve().parent.parent / ".build" / "tools"
+PATH = os.pathsep.join(
+    [os.environ["PATH"], *(str(TOOLS / place) for place in ("usr/bin", "bin", "usr/sbin"))]
+)
+UNPACKED = {"docker-registry": "docker-registry", "busybox": "busybox-static"}
+
+
+def main() -> None:
+    """Get what is missing, where we may; tests that lack a tool say so themselves."""
+    for tool, package in UNPACKED.items():
+        if shutil.which(tool, path=PATH) is None:
+            print(f"getting {package} for the tests …", file=sys.stderr, flush=True)
+            TOOLS.mkdir(parents=True, exist_ok=True)
+            packages.unpack(package, TOOLS)
+    if shutil.which("systemd-analyze") is None:
+        if packages.root_prefix() is None:
+            print("without root, tests that need systemd-analyze will be skipped", file=sys.stderr)
+        else:
+            packages.install(["systemd"], purpose="check the service units")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What a host must have for some tests, ``@pytest.mark.needs("root")``: what it lacks is said, not hidden."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CAPABILITIES: dict[str, Callable[[], bool]] = {
+    "root": lambda: os.geteuid() == 0,
+    "cgroups": lambda: os.geteuid() == 0 and any(os.access(tree, os.W_OK) for tree in _trees()),
+    "docker-registry": lambda: shutil.which("docker-registry") is not None,
+    "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
+    "systemd-socket-activate": lambda: shutil.which("systemd-socket-activate") is not None,
+}
+
+
+class Capabilities:
+    """Skips tests whose needs the host does not meet, and counts them by need."""
+
+    def __init__(self) -> None:
+        self._missing = {name for name, present in CAPABILITIES.items() if not present()}
+        self._skipped: Counter[str] = Counter()
+
+    def pytest_report_header(self) -> str:
+        """Say what is missing before anything runs."""
+        return f"capabilities missing here: {', '.join(sorted(self._missing)) or 'none'}"
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Skip a test that needs what is not here."""
+        for marker in item.iter_markers("needs"):
+            for name in marker.args:
+                if name not in CAPABILITIES:
+                    raise pytest.UsageError(
+                        f"{item.nodeid} needs {name!r}; known are {', '.join(CAPABILITIES)}"
+                    )
+                if name in self._missing:
+                    self._skipped[name] += 1
+                    pytest.skip(f"needs {name}")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say at the end what was not tested, and why."""
+        for name, count in sorted(self._skipped.items()):
+            terminalreporter.write_line(f"NOT TESTED: {count} tests, for lack of {name}", yellow=True)
+
+
+def _trees() -> list[Path]:
+    """Return the roots of the hierarchies that count processor time and memory, of either version."""
+    roots = [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*/")]
+    return [
+        root for root in roots if (root / "cpuacct.usage").exists() or (root / "cgroup.controllers").exists()
+    ]

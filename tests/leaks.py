@@ -1,0 +1,70 @@
+"""What a test session must not leave behind, in this process and on the Engine."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from docker import APIClient
+
+INSTANCE = "io.runsd.instance"
+PATIENCE_S = 5.0
+
+
+class LeakWatch:
+    """Compares threads and sockets at the end with the start; names the test after which each was new."""
+
+    def __init__(self) -> None:
+        self._at_start = open_things()
+        self._since: dict[str, str] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+        """Look around after each test; fail the last one for what is still there when all is torn down."""
+        yield
+        for thing in open_things() - self._at_start:
+            self._since.setdefault(thing, item.nodeid)
+        if nextitem is None:
+            left = settled(lambda: open_things() - self._at_start)
+            if left:
+                lines = sorted(f"{thing}, since {self._since[thing]}" for thing in left)
+                pytest.fail("left behind: " + "; ".join(lines), pytrace=False)
+
+
+def open_things() -> set[str]:
+    """Name the threads and sockets of this process."""
+    threads = {f"thread {thread.name} ({thread.native_id})" for thread in threading.enumerate()}
+    links = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            links.append(str(descriptor.readlink()))
+        except FileNotFoundError:  # the directory's own descriptor is closed by now
+            continue
+    return threads | {link for link in links if link.startswith("socket:")}
+
+
+def tasks_left(before: set["asyncio.Task[object]"]) -> list[str]:
+    """Name the asyncio tasks that a test started and did not end."""
+    now = asyncio.all_tasks() - before - {asyncio.current_task()}
+    return sorted(repr(task) for task in now if not task.done())
+
+
+def engine_leftovers(client: APIClient, instances: set[str]) -> set[str]:
+    """Name the containers, volumes and cgroups of these daemons that are still there."""
+    left: set[str] = set()
+    for instance in instances:
+        label = {"label": f"{INSTANCE}={instance}"}
+        left |= {f"container {found['Names'][0]}" for found in client.containers(all=True, filters=label)}
+        left |= {f"volume {found['Name']}" for found in client.volumes(filters=label)["Volumes"] or []}
+        left |= {f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"**/runsd/{instance}.*")}
+    return left
+
+
+def settled(look: Callable[[], set[str]]) -> set[str]:
+    """Look until nothing is left, or patience ends: what is on its way out may go."""
+    until = time.monotonic() + PATIENCE_S
+    while (left := look()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return left
