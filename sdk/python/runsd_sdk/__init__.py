@@ -1,1 +1,109 @@
-"""The Python SDK of runsd: ``RunsClient`` and ``AsyncRunsClient`` over one set of wire models."""
+"""The Python SDK of runsd: ``RunsClient`` and ``AsyncRunsClient`` over one set of wire models.
+
+Names are loaded when they are first used: a program that needs one model loads no HTTP client.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runsd_sdk.async_client import AsyncRunsClient
+    from runsd_sdk.async_handle import AsyncRunHandle
+    from runsd_sdk.client import RunsClient
+    from runsd_sdk.errors import (
+        APIStatusError,
+        BadRequest,
+        Conflict,
+        DaemonUnreachable,
+        Forbidden,
+        InvalidAddress,
+        InvalidSpec,
+        NotFound,
+        RateLimited,
+        RunCancelled,
+        RunFailed,
+        RunOutOfMemory,
+        RunsdError,
+        RunTimedOut,
+        ServerError,
+        TooLarge,
+        Unauthorized,
+        Unprocessable,
+        WaitTimeout,
+    )
+    from runsd_sdk.handle import RunHandle
+    from runsd_sdk.host import Health, Info, Problem, Usage, Volume
+    from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
+    from runsd_sdk.spec import Requests, Resources, Retries, RunSpec, VolumeMount
+
+_HOME = {
+    "async_client": "AsyncRunsClient",
+    "async_handle": "AsyncRunHandle",
+    "client": "RunsClient",
+    "errors": "APIStatusError BadRequest Conflict DaemonUnreachable Forbidden InvalidAddress InvalidSpec "
+    "NotFound RateLimited RunCancelled RunFailed RunOutOfMemory RunTimedOut RunsdError ServerError TooLarge "
+    "Unauthorized Unprocessable WaitTimeout",
+    "handle": "RunHandle",
+    "host": "Health Info Problem Usage Volume",
+    "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
+    "spec": "Requests Resources Retries RunSpec VolumeMount",
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
+
+__all__ = [
+    "APIStatusError",
+    "AsyncRunHandle",
+    "AsyncRunsClient",
+    "BadRequest",
+    "Conflict",
+    "DaemonUnreachable",
+    "Event",
+    "Forbidden",
+    "Health",
+    "Info",
+    "InvalidAddress",
+    "InvalidSpec",
+    "LogEntry",
+    "Metrics",
+    "NotFound",
+    "Phase",
+    "Problem",
+    "RateLimited",
+    "Reason",
+    "Requests",
+    "Resources",
+    "Retries",
+    "Run",
+    "RunCancelled",
+    "RunFailed",
+    "RunHandle",
+    "RunList",
+    "RunOutOfMemory",
+    "RunResult",
+    "RunSpec",
+    "RunTimedOut",
+    "RunsClient",
+    "RunsdError",
+    "ServerError",
+    "Status",
+    "TooLarge",
+    "Unauthorized",
+    "Unprocessable",
+    "Usage",
+    "Volume",
+    "VolumeMount",
+    "WaitTimeout",
+    "Why",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,5 +1,6 @@
 """What a run is, seen from outside: its states, its outcome, its bill."""
 
+from base64 import b64decode
 from enum import StrEnum
 from typing import Any
 
@@ -197,10 +198,17 @@ class EventList(Answer):
 class LogEntry(Answer):
     """A piece of output, at most a line. Texts of one stream, joined, are the stream.
 
-    ``stream`` is ``stdout``, ``stderr`` or ``system`` (runsd's own remarks, such as a gap).
+    ``stream`` is ``stdout``, ``stderr`` or ``system`` (runsd's own remarks, such as a gap). ``base64`` holds
+    the exact bytes where they are not UTF-8 and ``text`` had to replace some.
     """
 
     cursor: str
     time: Instant
     stream: str
     text: str
+    base64: str | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The exact bytes that the program wrote."""
+        return self.text.encode() if self.base64 is None else b64decode(self.base64)

@@ -1,0 +1,74 @@
+"""``AsyncRunHandle``: ``RunHandle`` with await."""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Unpack
+
+from runsd_sdk.calls import Stream
+from runsd_sdk.fields import SpecFields
+from runsd_sdk.run import LogEntry, Run, RunResult, Status
+
+if TYPE_CHECKING:
+    from runsd_sdk.async_client import AsyncRunsClient
+
+
+class AsyncRunHandle:
+    """A submitted run. ``run`` is what was last heard of it; ``refresh`` asks again."""
+
+    def __init__(self, client: "AsyncRunsClient", run: Run) -> None:
+        self._client = client
+        self.run = run
+
+    def __repr__(self) -> str:
+        return f"<AsyncRunHandle {self.id} {self.status}>"
+
+    @property
+    def id(self) -> str:
+        """The run's id; store it to come back later."""
+        return self.run.id
+
+    @property
+    def status(self) -> Status:
+        """The status last heard of."""
+        return self.run.status
+
+    async def wait(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 the same surface as RunHandle
+        *,
+        check: bool = False,
+    ) -> RunResult:
+        """Return the result once the run is over.
+
+        WaitTimeout after ``timeout`` seconds, and the run goes on. With ``check``, a run that did not succeed
+        raises RunFailed.
+        """
+        result = await self._client.wait(self.id, timeout, check=check)
+        self.run = result
+        return result
+
+    async def result(self) -> RunResult:
+        """Return the result of a run that is over; Conflict if it is not."""
+        return await self._client.result(self.id)
+
+    def logs(self, *, follow: bool = False, stream: Stream = "all") -> AsyncIterator[LogEntry]:
+        """Yield output entry by entry; with ``follow``, until the run is over."""
+        return self._client.logs(self.id, follow=follow, stream=stream)
+
+    async def cancel(self) -> Run:
+        """Ask for the run to be stopped."""
+        self.run = await self._client.cancel(self.id)
+        return self.run
+
+    async def rerun(self, **overrides: Unpack[SpecFields]) -> "AsyncRunHandle":
+        """Submit the same run again, with some fields changed."""
+        return await self._client.rerun(self.id, **overrides)
+
+    async def extend(self, timeout_seconds: int) -> Run:
+        """Set the time limit, in seconds from the run's start."""
+        self.run = await self._client.extend(self.id, timeout_seconds)
+        return self.run
+
+    async def refresh(self) -> Run:
+        """Ask for the run as it is now."""
+        self.run = await self._client.get(self.id)
+        return self.run

@@ -1,0 +1,290 @@
+"""Every request of the API as a value: what is sent, and how its answer is read. Nothing here does I/O."""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+from urllib.parse import quote
+
+from runsd_sdk import fields
+from runsd_sdk.host import Health, Info, Usage, Volume, VolumeList
+from runsd_sdk.run import Event, EventList, LogEntry, Metrics, Run, RunBatch, RunList, RunResult, Why
+from runsd_sdk.spec import RunPatch, VolumeSpec
+from runsd_sdk.wire import Answer, format_instant
+
+T = TypeVar("T")
+A = TypeVar("A", bound=Answer)
+Query = tuple[tuple[str, str], ...]
+Stream = Literal["all", "stdout", "stderr"]
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+SSE = "text/event-stream"
+TEXT = "text/plain"
+BATCH = 1000
+ANSWER_S = 30.0
+SILENCE_S = 60.0  # the daemon sends a sign of life every 15 s
+LONG_POLL_S = 55.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[T]):
+    """One request with one answer. ``read_s`` bounds the silence before it.
+
+    ``repeatable`` says that sending it twice does what sending it once does.
+    """
+
+    method: str
+    path: str
+    parse: Callable[[bytes], T]
+    query: Query = ()
+    body: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    accept: str = JSON
+    read_s: float = ANSWER_S
+    repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed(Generic[T]):
+    """One request with a stream of answers, each read by ``parse``."""
+
+    path: str
+    parse: Callable[[bytes], T]
+    accept: str
+    query: Query = ()
+    read_s: float = SILENCE_S
+
+
+def create(spec: Mapping[str, object], *, idempotency_key: str | None = None) -> Call[Run]:
+    """Submit one run."""
+    return _post("/v1/runs", Run, fields.run_spec(spec), key=idempotency_key)
+
+
+def create_batch(
+    specs: Sequence[Mapping[str, object]], *, idempotency_key: str | None = None
+) -> Call[RunBatch]:
+    """Submit up to 1,000 runs, all or none."""
+    return _post("/v1/runs/batch", RunBatch, fields.batch(specs), key=idempotency_key)
+
+
+def create_batches(specs: Sequence[Mapping[str, object]]) -> list[Call[RunBatch]]:
+    """Submit any number of runs, 1,000 at a time."""
+    return [create_batch(specs[start : start + BATCH]) for start in range(0, len(specs), BATCH)]
+
+
+def list_runs(
+    *,
+    status: str | Sequence[str] | None = None,
+    label: Mapping[str, str] | None = None,
+    name: str | None = None,
+    task: str | None = None,
+    created_after: datetime | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Call[RunList]:
+    """Ask for a page of runs, newest first."""
+    statuses = [status] if isinstance(status, str) else list(status or ())
+    query = [("status", str(each)) for each in statuses]
+    query += [("label", f"{key}={value}") for key, value in (label or {}).items()]
+    query += _query(
+        name=name,
+        task=task,
+        createdAfter=format_instant(created_after) if created_after else None,
+        limit=limit,
+        cursor=cursor,
+    )
+    return _get("/v1/runs", RunList, tuple(query))
+
+
+def get(run_id: str) -> Call[Run]:
+    """Ask for one run."""
+    return _get(_run(run_id), Run)
+
+
+def wait(run_id: str, *, timeout_s: float = LONG_POLL_S) -> Call[Run]:
+    """Ask for one run when it is over, or as it is after ``timeout_s`` seconds."""
+    return Call(
+        method="GET",
+        path=_run(run_id, "wait"),
+        parse=Run.model_validate_json,
+        query=_query(timeoutSeconds=f"{timeout_s:g}"),
+        read_s=timeout_s + ANSWER_S,
+    )
+
+
+def result(run_id: str) -> Call[RunResult]:
+    """Ask for a run that is over, with the end of its output."""
+    return _get(_run(run_id, "result"), RunResult)
+
+
+def cancel(run_id: str) -> Call[Run]:
+    """Ask for a run to be stopped."""
+    return Call(method="POST", path=_run(run_id, "cancel"), parse=Run.model_validate_json)
+
+
+def rerun(run_id: str, changes: Mapping[str, object], *, idempotency_key: str | None = None) -> Call[Run]:
+    """Submit the same run again, with some fields changed."""
+    return _post(_run(run_id, "rerun"), Run, fields.overrides(changes), key=idempotency_key)
+
+
+def extend(run_id: str, timeout_seconds: int) -> Call[Run]:
+    """Set the time limit of a live run, counted from its start."""
+    return _patch(run_id, {"timeoutSeconds": timeout_seconds})
+
+
+def relabel(run_id: str, labels: Mapping[str, str]) -> Call[Run]:
+    """Replace a run's labels."""
+    return _patch(run_id, {"labels": dict(labels)})
+
+
+def delete(run_id: str) -> Call[None]:
+    """Forget a run that is over, and its logs; usage stays."""
+    return Call(method="DELETE", path=_run(run_id), parse=_nothing)
+
+
+def logs(
+    run_id: str,
+    *,
+    follow: bool = False,
+    stream: Stream = "all",
+    tail: int | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    attempt: int | None = None,
+) -> Feed[LogEntry]:
+    """Ask for output entry by entry, from after the cursor ``since``; ``follow`` until the run is over."""
+    return Feed(
+        path=_run(run_id, "logs"),
+        parse=LogEntry.model_validate_json,
+        accept=SSE if follow else NDJSON,
+        query=_query(
+            stream=stream,
+            tail=tail,
+            since=since,
+            until=until,
+            attempt=attempt,
+            follow="true" if follow else None,
+        ),
+    )
+
+
+def raw_logs(run_id: str, stream: Stream = "stdout", *, attempt: int | None = None) -> Feed[bytes]:
+    """Ask for the exact bytes of one stream."""
+    return Feed(
+        path=_run(run_id, "logs"), parse=bytes, accept=TEXT, query=_query(stream=stream, attempt=attempt)
+    )
+
+
+def list_events(
+    run_id: str | None = None, *, since: int | None = None, limit: int | None = None
+) -> Call[EventList]:
+    """Ask for a page of events after the event ``since``, oldest first."""
+    return _get(_events_path(run_id), EventList, _query(since=since, limit=limit))
+
+
+def follow_events(run_id: str | None = None, *, since: int | None = None) -> Feed[Event]:
+    """Ask for events as they happen, from after the event ``since``."""
+    query = _query(since=since, follow="true")
+    return Feed(path=_events_path(run_id), parse=Event.model_validate_json, accept=SSE, query=query)
+
+
+def metrics(run_id: str) -> Call[Metrics]:
+    """Ask for a run's samples and totals."""
+    return _get(_run(run_id, "metrics"), Metrics)
+
+
+def why(run_id: str) -> Call[Why]:
+    """Ask why a run is where it is."""
+    return _get(_run(run_id, "why"), Why)
+
+
+def create_volume(name: str, *, labels: Mapping[str, str] | None = None) -> Call[Volume]:
+    """Make a named volume."""
+    body: fields.Json = {"name": name} if labels is None else {"name": name, "labels": dict(labels)}
+    return _post("/v1/volumes", Volume, fields.validated(VolumeSpec, body).wire())
+
+
+def list_volumes() -> Call[VolumeList]:
+    """Ask for all volumes of the project."""
+    return _get("/v1/volumes", VolumeList)
+
+
+def get_volume(volume: str) -> Call[Volume]:
+    """Ask for one volume, by id or name."""
+    return _get(f"/v1/volumes/{_segment(volume)}", Volume)
+
+
+def delete_volume(volume: str) -> Call[None]:
+    """Delete a volume and what is in it."""
+    return Call(method="DELETE", path=f"/v1/volumes/{_segment(volume)}", parse=_nothing)
+
+
+def usage(month: str | None = None, *, group_by: str | None = None) -> Call[Usage]:
+    """Ask for a month's usage, ``"2026-11"``; the present one by default."""
+    return _get("/v1/usage", Usage, _query(month=month, groupBy=group_by))
+
+
+def usage_csv(month: str | None = None, *, group_by: str | None = None) -> Call[str]:
+    """Ask for a month's usage as CSV."""
+    query = _query(month=month, groupBy=group_by)
+    return Call(method="GET", path="/v1/usage", parse=bytes.decode, query=query, accept="text/csv")
+
+
+def health() -> Call[Health]:
+    """Ask whether the daemon and its Engine are well."""
+    return _get("/v1/health", Health)
+
+
+def info() -> Call[Info]:
+    """Ask what the daemon is and has."""
+    return _get("/v1/info", Info)
+
+
+def _get(path: str, kind: type[A], query: Query = ()) -> Call[A]:
+    return Call(method="GET", path=path, parse=kind.model_validate_json, query=query)
+
+
+def _post(path: str, kind: type[A], body: fields.Json, *, key: str | None = None) -> Call[A]:
+    return Call(
+        method="POST",
+        path=path,
+        parse=kind.model_validate_json,
+        body=json.dumps(body).encode(),
+        headers=(("Content-Type", JSON), ("Idempotency-Key", key or uuid.uuid4().hex)),
+    )
+
+
+def _patch(run_id: str, body: fields.Json) -> Call[Run]:
+    checked = fields.validated(RunPatch, body).wire()
+    return Call(
+        method="PATCH",
+        path=_run(run_id),
+        parse=Run.model_validate_json,
+        body=json.dumps(checked).encode(),
+        headers=(("Content-Type", JSON),),
+    )
+
+
+def _run(run_id: str, *below: str) -> str:
+    return "/".join(("/v1/runs", _segment(run_id), *below))
+
+
+def _events_path(run_id: str | None) -> str:
+    return "/v1/events" if run_id is None else _run(run_id, "events")
+
+
+def _segment(name: str) -> str:
+    if not name:
+        raise ValueError("an id must not be empty")
+    return quote(name, safe="")
+
+
+def _query(**fields_: str | int | None) -> Query:
+    return tuple((key, str(value)) for key, value in fields_.items() if value is not None)
+
+
+def _nothing(_: bytes) -> None:
+    return None

@@ -1,0 +1,238 @@
+"""``RunsClient``: the whole API, blocking."""
+
+import builtins
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self, Unpack
+
+from runsd_sdk import address, calls, fields, flows, streams
+from runsd_sdk.calls import Stream
+from runsd_sdk.fields import SpecFields
+from runsd_sdk.handle import RunHandle
+from runsd_sdk.host import Health, Info, Usage
+from runsd_sdk.link import Link
+from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunResult, Why
+from runsd_sdk.sync import SyncDriver
+from runsd_sdk.volumes import Volumes
+
+
+class RunsClient:
+    """Speaks to a daemon: the local one, or ``host`` (``unix:///…``, ``http://…``) with a key.
+
+    When a daemon that has answered before falls silent, calls insist for ``patience_seconds``: runs live
+    through its restart, and so do waits and followed logs. Threads may share a client.
+    """
+
+    def __init__(
+        self,
+        host: str | None = None,
+        *,
+        api_key: str | None = None,
+        project: str | None = None,
+        patience_seconds: float = 60,
+    ) -> None:
+        self._link = Link(patience_s=patience_seconds)
+        self._driver = SyncDriver(address.find(host, api_key=api_key, project=project), self._link)
+        self.volumes = Volumes(self._driver)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._driver.http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def create(self, *, idempotency_key: str | None = None, **spec: Unpack[SpecFields]) -> RunHandle:
+        """Submit a run and return at once. A repeated key answers the run that it first made."""
+        return RunHandle(self, self._driver.ask(calls.create(spec, idempotency_key=idempotency_key)))
+
+    def create_batch(
+        self, specs: Sequence[SpecFields], *, idempotency_key: str | None = None
+    ) -> builtins.list[RunHandle]:
+        """Submit up to 1,000 runs together, or none of them."""
+        batch = self._driver.ask(calls.create_batch(specs, idempotency_key=idempotency_key))
+        return [RunHandle(self, run) for run in batch.data]
+
+    def create_and_wait(
+        self,
+        *,
+        check: bool = False,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+        **spec: Unpack[SpecFields],
+    ) -> RunResult:
+        """Submit a run and return its result.
+
+        With ``check``, a run that did not succeed raises RunFailed. ``timeout`` is the caller's patience in
+        seconds: WaitTimeout when it runs out, and the run goes on.
+        """
+        call = calls.create(spec, idempotency_key=idempotency_key)
+        return self._driver.run(flows.create_and_wait(call, timeout, check=check, link=self._link))
+
+    def map(
+        self,
+        over: Sequence[SpecFields],
+        *,
+        check: bool = False,
+        timeout: float | None = None,
+        **spec: Unpack[SpecFields],
+    ) -> Iterator[RunResult]:
+        """Submit one run per override of ``spec`` when first asked; yield their results in that order."""
+        batches = calls.create_batches(fields.spread(spec, over))
+        return self._driver.iterate(streams.map_runs(batches, timeout, check=check, link=self._link))
+
+    def get(self, run_id: str) -> Run:
+        """Return a run as it is now."""
+        return self._driver.ask(calls.get(run_id))
+
+    def list(
+        self,
+        *,
+        status: str | Sequence[str] | None = None,
+        label: Mapping[str, str] | None = None,
+        name: str | None = None,
+        task: str | None = None,
+        created_after: datetime | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> RunList:
+        """Return a page of runs, newest first."""
+        return self._driver.ask(
+            calls.list_runs(
+                status=status,
+                label=label,
+                name=name,
+                task=task,
+                created_after=created_after,
+                limit=limit,
+                cursor=cursor,
+            )
+        )
+
+    def iterate(
+        self,
+        *,
+        status: str | Sequence[str] | None = None,
+        label: Mapping[str, str] | None = None,
+        name: str | None = None,
+        task: str | None = None,
+        created_after: datetime | None = None,
+    ) -> Iterator[Run]:
+        """Yield every run that matches, newest first, page by page."""
+        return self._driver.iterate(
+            streams.pages(
+                status=status,
+                label=label,
+                name=name,
+                task=task,
+                created_after=created_after,
+                link=self._link,
+            )
+        )
+
+    def handle(self, run_id: str) -> RunHandle:
+        """Return a handle for a run that exists."""
+        return RunHandle(self, self.get(run_id))
+
+    def wait(self, run_id: str, timeout: float | None = None, *, check: bool = False) -> RunResult:
+        """Return a run's result once it is over; see create_and_wait for ``timeout`` and ``check``."""
+        return self._driver.run(flows.wait(run_id, timeout, check=check, link=self._link))
+
+    def result(self, run_id: str) -> RunResult:
+        """Return the result of a run that is over; Conflict for one that is not."""
+        return self._driver.ask(calls.result(run_id))
+
+    def cancel(self, run_id: str) -> Run:
+        """Ask for a run to be stopped. One that is over is returned as it is."""
+        return self._driver.ask(calls.cancel(run_id))
+
+    def rerun(
+        self, run_id: str, *, idempotency_key: str | None = None, **overrides: Unpack[SpecFields]
+    ) -> RunHandle:
+        """Submit the same run again, with some fields changed; None removes a field."""
+        call = calls.rerun(run_id, overrides, idempotency_key=idempotency_key)
+        return RunHandle(self, self._driver.ask(call))
+
+    def extend(self, run_id: str, timeout_seconds: int) -> Run:
+        """Set the time limit of a live run, in seconds from its start."""
+        return self._driver.ask(calls.extend(run_id, timeout_seconds))
+
+    def relabel(self, run_id: str, labels: Mapping[str, str]) -> Run:
+        """Replace a run's labels."""
+        return self._driver.ask(calls.relabel(run_id, labels))
+
+    def delete(self, run_id: str) -> None:
+        """Forget a run that is over, with its logs. Its usage stays."""
+        self._driver.ask(calls.delete(run_id))
+
+    def logs(
+        self,
+        run_id: str,
+        *,
+        follow: bool = False,
+        stream: Stream = "all",
+        tail: int | None = None,
+        since: str | None = None,
+        attempt: int | None = None,
+    ) -> Iterator[LogEntry]:
+        """Yield output entry by entry, from after the cursor ``since`` or the last ``tail`` lines.
+
+        With ``follow``, until the run is over, without loss or repetition whatever happens to the connection.
+        """
+        return self._driver.iterate(
+            streams.logs(
+                run_id,
+                follow=follow,
+                stream=stream,
+                tail=tail,
+                since=since,
+                attempt=attempt,
+                link=self._link,
+            )
+        )
+
+    def raw_logs(
+        self, run_id: str, stream: Stream = "stdout", *, attempt: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield the exact bytes of a stream, as far as they are written."""
+        return self._driver.iterate(streams.raw(calls.raw_logs(run_id, stream, attempt=attempt)))
+
+    def events(
+        self, run_id: str | None = None, *, follow: bool = False, since: int | None = None
+    ) -> Iterator[Event]:
+        """Yield events of one run or of all, from after the event ``since``, oldest first.
+
+        With ``follow``, as they happen: those of one run until it is over, those of all for ever.
+        """
+        flow = streams.live_events if follow else streams.past_events
+        return self._driver.iterate(flow(run_id, since=since, link=self._link))
+
+    def metrics(self, run_id: str) -> Metrics:
+        """Return a run's samples and totals."""
+        return self._driver.ask(calls.metrics(run_id))
+
+    def why(self, run_id: str) -> Why:
+        """Return why a run is pending, or why it ended, in words and with the next step."""
+        return self._driver.ask(calls.why(run_id))
+
+    def usage(self, month: str | None = None, *, group_by: str | None = None) -> Usage:
+        """Return a month's usage (``"2026-11"``), grouped by ``day``, ``label:KEY``, ``task`` or ``run``."""
+        return self._driver.ask(calls.usage(month, group_by=group_by))
+
+    def usage_csv(self, month: str | None = None, *, group_by: str | None = None) -> str:
+        """Return a month's usage as CSV."""
+        return self._driver.ask(calls.usage_csv(month, group_by=group_by))
+
+    def health(self) -> Health:
+        """Return whether the daemon and its Engine are well."""
+        return self._driver.ask(calls.health())
+
+    def info(self) -> Info:
+        """Return what the daemon is, has, and has given out."""
+        return self._driver.ask(calls.info())

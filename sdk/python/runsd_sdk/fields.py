@@ -1,0 +1,111 @@
+"""Keyword arguments to wire: snake_case, camelCase or models in, one validated JSON object out."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, TypeVar
+
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+
+from runsd_sdk.errors import InvalidSpec
+from runsd_sdk.host import FieldError
+from runsd_sdk.spec import Batch, Resources, Retries, RunSpec, VolumeMount
+from runsd_sdk.wire import Body
+
+Json = dict[str, Any]
+B = TypeVar("B", bound=Body)
+# These hold a person's own keys: they are never renamed.
+_FREE = frozenset({"env", "labels"})
+
+
+class SpecFields(TypedDict, total=False):
+    """The fields of RunSpec as keyword arguments; a test keeps the two the same."""
+
+    image: str
+    command: Sequence[str] | None
+    args: Sequence[str] | None
+    env: Mapping[str, str]
+    resources: Resources | Mapping[str, Any]
+    volume_mounts: Sequence[VolumeMount | Mapping[str, Any]]
+    timeout_seconds: int
+    stop_grace_seconds: float
+    queue_ttl_seconds: int | None
+    retries: Retries | Mapping[str, Any] | None
+    name: str | None
+    labels: Mapping[str, str]
+    workdir: str | None
+    user: str | None
+    network: str
+    pull_policy: str
+    priority: int
+    shm_size: str | int
+
+
+def run_spec(fields: Mapping[str, object]) -> Json:
+    """Return the body of a submission with only the fields that were said; raise InvalidSpec."""
+    return validated(RunSpec, plain(fields)).wire()
+
+
+def batch(specs: Sequence[Mapping[str, object]]) -> Json:
+    """Return the body of a batch; an InvalidSpec names the run by its place."""
+    return validated(Batch, {"runs": [plain(spec) for spec in specs]}).wire()
+
+
+def overrides(fields: Mapping[str, object]) -> Json:
+    """Return a merge patch (RFC 7396) over a RunSpec: what is None is removed. Raises InvalidSpec."""
+    patch = plain(fields)
+    validated(RunSpec, {"image": "any", **_without_null(patch)})
+    return patch
+
+
+def spread(common: Mapping[str, object], over: Sequence[Mapping[str, object]]) -> list[Json]:
+    """Lay each override over the common fields, as a merge patch."""
+    base = plain(common)
+    return [merged(base, plain(each)) for each in over]
+
+
+def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> Json:
+    """Apply a merge patch (RFC 7396): objects merge, null removes, anything else replaces."""
+    result = dict(base)
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping):
+            below = result.get(key)
+            result[key] = merged(below if isinstance(below, Mapping) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def plain(fields: Mapping[str, object]) -> Json:
+    """Return JSON's own types under camelCase names."""
+    return {to_camel(key): _plain(value, free=key in _FREE) for key, value in fields.items()}
+
+
+def validated(kind: type[B], value: Json) -> B:
+    """Validate as the daemon would, from JSON; raise InvalidSpec with the fields named."""
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidSpec([FieldError(loc=[], msg=f"cannot be written as JSON: {error}")]) from error
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise InvalidSpec.of(error) from error
+
+
+def _plain(value: Any, *, free: bool = False) -> Any:
+    if isinstance(value, Body):
+        return value.wire()
+    if isinstance(value, Mapping):
+        return {key if free else to_camel(key): _plain(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(below) for below in value]
+    return value
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_null(below) for key, below in value.items() if below is not None}
+    return value

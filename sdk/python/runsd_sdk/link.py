@@ -1,0 +1,55 @@
+"""What is known of the connection, and how long to insist when it breaks."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runsd_sdk.errors import DaemonUnreachable, RunsdError, ServerError
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 3.0
+_PASSING = frozenset({502, 503, 504})  # a daemon that leaves, or a proxy without one behind it
+
+
+@dataclass(slots=True, kw_only=True)
+class Link:
+    """A client's connection. ``reached`` becomes true with the first answer of any kind.
+
+    A daemon that was never reached is reported at once; one that answered before may be restarting,
+    and is tried again for ``patience_s`` seconds.
+    """
+
+    patience_s: float = 60.0
+    reached: bool = False
+    clock: Callable[[], float] = time.monotonic
+
+
+class Patience:
+    """Decide, failure by failure, whether to try again and after what pause."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._pause = FIRST_PAUSE_S
+        self._since: float | None = None
+
+    def renew(self) -> None:
+        """Forget past failures: something arrived."""
+        self._pause = FIRST_PAUSE_S
+        self._since = None
+
+    def pause_after(self, error: RunsdError, *, reading: bool, repeatable: bool) -> float:
+        """Return the seconds to pause before the next try; raise ``error`` when there is to be none."""
+        now = self._link.clock()
+        if self._since is None:
+            self._since = now
+        if not self._passing(error, reading=reading, repeatable=repeatable):
+            raise error
+        if now + self._pause - self._since > self._link.patience_s:
+            raise error
+        pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE_S)
+        return pause
+
+    def _passing(self, error: RunsdError, *, reading: bool, repeatable: bool) -> bool:
+        if isinstance(error, DaemonUnreachable):
+            return repeatable if error.sent else self._link.reached
+        return reading and isinstance(error, ServerError) and error.status in _PASSING

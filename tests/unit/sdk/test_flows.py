@@ -1,0 +1,189 @@
+"""Flows, driven by scripted answers: no network, no clock."""
+
+import pytest
+from runsd_sdk import calls, flows, streams
+from runsd_sdk.calls import Call
+from runsd_sdk.errors import (
+    DaemonUnreachable,
+    NotFound,
+    RunCancelled,
+    RunFailed,
+    RunOutOfMemory,
+    RunTimedOut,
+    ServerError,
+    WaitTimeout,
+)
+from runsd_sdk.link import Link
+from runsd_sdk.run import EventList, RunBatch, RunList
+from runsd_sdk.steps import Frame, Open, Read
+
+from tests.unit.sdk.answers import NOW, entry, problem, result, run, run_json
+from tests.unit.sdk.script import Played, Time
+
+BROKEN = DaemonUnreachable("the connection broke", sent=True)
+REFUSED = DaemonUnreachable("nobody listens", sent=False)
+
+
+def link(*, reached: bool = True, time: Time | None = None) -> Link:
+    return Link(patience_s=10, reached=reached, clock=time or Time())
+
+
+def test_an_answer_is_handed_through() -> None:
+    played = Played(flows.answer(calls.get("run_01a"), link=link()), [run()])
+    assert played.answer == run()
+    assert played.pauses == []
+
+
+def test_a_broken_post_is_sent_again_with_the_same_idempotency_key() -> None:
+    played = Played(flows.answer(calls.create({"image": "alpine"}), link=link()), [BROKEN, BROKEN, run()])
+    assert played.answer.id == "run_01a"
+    assert [step for step in played.asked if isinstance(step, Call)] == played.asked
+    assert len({call.headers for call in played.asked if isinstance(call, Call)}) == 1
+    assert played.pauses == [0.1, 0.2]
+
+
+def test_a_daemon_that_was_never_there_is_reported_at_once() -> None:
+    played = Played(flows.answer(calls.get("run_01a"), link=link(reached=False)), [REFUSED])
+    assert played.error is REFUSED
+    assert played.pauses == []
+
+
+def test_a_daemon_that_restarts_is_waited_for_as_long_as_patience_lasts() -> None:
+    time = Time()
+    played = Played(flows.answer(calls.get("a"), link=link(time=time)), [REFUSED] * 99, time)
+    assert played.error is REFUSED
+    assert 5 < sum(played.pauses) <= 10
+
+
+def test_a_daemon_that_leaves_is_asked_again_for_reads_only() -> None:
+    leaving = ServerError(problem(503))
+    assert Played(flows.answer(calls.get("a"), link=link()), [leaving, run()]).answer == run()
+    assert Played(flows.answer(calls.create({"image": "a"}), link=link()), [leaving]).error is leaving
+
+
+def test_a_delete_that_broke_and_is_gone_was_done() -> None:
+    gone = NotFound(problem(404))
+    broke = Played(flows.answer(calls.delete("a"), link=link()), [BROKEN, gone])
+    assert broke.error is None
+    assert broke.answer is None
+    assert Played(flows.answer(calls.delete("a"), link=link()), [gone]).error is gone
+
+
+def test_wait_polls_until_the_run_is_over_and_fetches_the_result() -> None:
+    answers = [run(), run(), result(), result()]
+    played = Played(flows.wait("run_01a", None, check=False, link=link()), answers)
+    assert played.answer == result()
+    paths = [step.path for step in played.asked if isinstance(step, Call)]
+    assert paths == ["/v1/runs/run_01a/wait"] * 3 + ["/v1/runs/run_01a/result"]
+
+
+def test_wait_goes_on_through_a_restart_of_the_daemon() -> None:
+    answers = [run(), BROKEN, REFUSED, REFUSED, result(), result()]
+    assert Played(flows.wait("run_01a", None, check=False, link=link()), answers).answer == result()
+
+
+def test_wait_stops_when_the_callers_time_is_over_and_says_that_the_run_goes_on() -> None:
+    time = Time()
+
+    def slow() -> object:
+        time.now += 55
+        return run()
+
+    played = Played(flows.wait("run_01a", 100, check=False, link=link(time=time)), [slow, slow, slow], time)
+    assert isinstance(played.error, WaitTimeout)
+    assert "goes on" in str(played.error)
+    asked = [dict(step.query)["timeoutSeconds"] for step in played.asked if isinstance(step, Call)]
+    assert asked == ["55", "45"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"status": "failed", "exitCode": 3}, RunFailed),
+        ({"status": "failed", "reason": "oom_killed", "exitCode": 137}, RunOutOfMemory),
+        ({"status": "cancelled", "reason": "cancelled"}, RunCancelled),
+        ({"status": "timeout", "reason": "deadline_exceeded"}, RunTimedOut),
+    ],
+)
+def test_check_raises_what_the_run_came_to(changes: dict[str, object], error: type[RunFailed]) -> None:
+    end = result(**changes)
+    played = Played(flows.wait("a", None, check=True, link=link()), [end, end])
+    assert type(played.error) is error
+    assert isinstance(played.error, RunFailed)
+    assert played.error.result == end
+    assert Played(flows.wait("a", None, check=False, link=link()), [end, end]).answer == end
+
+
+def frame(cursor: str) -> Frame:
+    return Frame(entry(cursor).model_dump_json(by_alias=True).encode(), event="log", id=cursor)
+
+
+END = Frame(b"{}", event="end")
+
+
+def test_followed_logs_resume_after_the_last_entry_and_end_at_the_end() -> None:
+    answers = [None, frame("1.5"), frame("1.9"), BROKEN, REFUSED, None, frame("2.1"), None, None, END]
+    flow = streams.logs("a", link=link(), since=None, tail=5, follow=True, stream="all", attempt=None)
+    played = Played(flow, answers)
+    assert played.error is None
+    assert [e.cursor for e in played.emitted] == ["1.5", "1.9", "2.1"]
+    opened = [dict(step.feed.query) for step in played.asked if isinstance(step, Open)]
+    assert [(query.get("tail"), query.get("since")) for query in opened] == [
+        ("5", None),
+        (None, "1.9"),
+        (None, "1.9"),
+        (None, "2.1"),
+    ]
+
+
+def test_a_log_that_is_not_followed_is_over_when_the_answer_is() -> None:
+    lines = [None, Frame(frame("1.5").data), None]
+    flow = streams.logs("a", link=link(), since=None, tail=None, follow=False, stream="all", attempt=None)
+    played = Played(flow, lines)
+    assert [e.cursor for e in played.emitted] == ["1.5"]
+    assert isinstance(played.asked[-1], Read)
+
+
+def test_following_gives_up_when_patience_ends_without_a_single_entry() -> None:
+    time = Time()
+    flow = streams.live_events(None, since=7, link=link(time=time))
+    played = Played(flow, [REFUSED] * 99, time)
+    assert played.error is REFUSED
+
+
+def test_a_refused_stream_is_not_retried() -> None:
+    flow = streams.live_events("nobody", since=None, link=link())
+    gone = NotFound(problem(404))
+    assert Played(flow, [gone]).error is gone
+
+
+def test_past_events_go_on_after_the_last_of_each_page() -> None:
+    def page(ids: list[int], *, more: bool) -> EventList:
+        event = {"runId": "a", "project": "default", "time": NOW, "type": "run.created", "data": {}}
+        rows = [{**event, "id": each} for each in ids]
+        return EventList.model_validate({"data": rows, "nextCursor": "x" if more else None})
+
+    flow = streams.past_events(None, since=None, link=link())
+    played = Played(flow, [page([1, 2], more=True), page([5], more=False)])
+    assert [event.id for event in played.emitted] == [1, 2, 5]
+    assert [dict(step.query).get("since") for step in played.asked if isinstance(step, Call)] == [None, "2"]
+
+
+def test_pages_follow_the_cursor() -> None:
+    def page(run_id: str, cursor: str | None) -> RunList:
+        return RunList.model_validate({"data": [run_json(id=run_id)], "nextCursor": cursor})
+
+    played = Played(streams.pages(link=link(), status="failed"), [page("b", "c1"), page("a", None)])
+    assert [each.id for each in played.emitted] == ["b", "a"]
+    assert [dict(step.query).get("cursor") for step in played.asked if isinstance(step, Call)] == [None, "c1"]
+
+
+def test_map_submits_everything_before_it_waits_and_keeps_the_order() -> None:
+    batch = RunBatch.model_validate({"data": [run_json(id="a"), run_json(id="b")]})
+    batches = calls.create_batches([{"image": "x"}] * 2)
+    ends = [result(id="a"), result(id="a"), result(id="b"), result(id="b")]
+    played = Played(streams.map_runs(batches, None, check=False, link=link()), [batch, *ends])
+    assert [each.id for each in played.emitted] == ["a", "b"]
+    paths = [step.path for step in played.asked if isinstance(step, Call)]
+    assert paths[0] == "/v1/runs/batch"
+    assert paths[1:] == [f"/v1/runs/{i}/{step}" for i in "ab" for step in ("wait", "result")]
