@@ -1,6 +1,5 @@
 """The real Engine, twice: by our adapter, and by docker-py as an independent second eye."""
 
-import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -8,19 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import images
 import pytest
 
 from runsd.engine.docker import DockerEngine
 from runsd.engine.port import ContainerRequest
-from tests.engine import images
 from tests.engine.registry import Registry, serve
 
 RequestOf = Callable[..., ContainerRequest]
-
-
-@pytest.fixture(scope="session")
-def engine_host() -> str:
-    return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +25,13 @@ def eye(engine_host: str) -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="session")
-def busybox_image(eye: docker.DockerClient) -> str:
-    return images.ensure(eye, images.BUSYBOX)
-
-
-@pytest.fixture(scope="session")
-def speaking_image(eye: docker.DockerClient) -> str:
+def speaking_image(docker_client: docker.APIClient, busybox_image: str) -> Iterator[str]:
     """An image with both an ENTRYPOINT and a CMD."""
-    changes = ['ENTRYPOINT ["/bin/echo", "entrypoint"]', 'CMD ["cmd"]', "ENV HOME_OF=image"]
-    return images.ensure(eye, "runsd-test/speaking:1", changes=changes)
+    name = f"runsd-test/speaking:{uuid.uuid4().hex[:12]}"
+    dockerfile = f'FROM {busybox_image}\nENTRYPOINT ["/bin/echo", "entrypoint"]\nCMD ["cmd"]\n'
+    images.build(docker_client, name, dockerfile, {})
+    yield name
+    docker_client.remove_image(name)
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import IO
 
 import docker
-
-from tests.engine import images
+import images
 
 USER, PASSWORD = "sindbad", "open-sesame"
 _HTPASSWD = f"{USER}:$2b$04$Nsg0MlOYHXO6U5sZBchmD.yEBnsduuELNAuYgq7Uj2g5iHxWf2X4a\n"
@@ -26,17 +25,15 @@ class Registry:
     address: str
     locked: bool
 
-    def push(self, client: docker.DockerClient, name: str, *, content: bytes = b"") -> str:
-        """Push an image with ``content`` as ``/extra``, drop it locally, and return its reference."""
+    def push(self, client: docker.APIClient, name: str, *, base: str, content: bytes) -> str:
+        """Push ``name:tag`` of ``base`` and ``content``, keep no local copy, and return its reference."""
         reference = f"{self.address}/{name}"
-        repository, _, tag = reference.rpartition(":") if ":" in name else (reference, ":", "latest")
-        client.api.import_image_from_data(images.root(content), repository=repository, tag=tag)
-        answer = client.images.push(
-            repository, tag, stream=True, decode=True, auth_config=self._credentials() or {"username": "none"}
-        )
-        failures = [line["error"] for line in answer if "error" in line]
-        client.images.remove(f"{repository}:{tag}", force=True)
-        assert not failures, failures
+        images.build(client, reference, f"FROM {base}\nADD content /content\n", {"content": content})
+        said = client.push(reference, stream=True, decode=True, auth_config=self._credentials())
+        failures = [line["error"] for line in said if "error" in line]
+        client.remove_image(reference, force=True)
+        if failures:
+            raise RuntimeError(f"cannot push {reference}: {failures}")
         return reference
 
     def write_config(self, directory: Path) -> None:
@@ -44,8 +41,9 @@ class Registry:
         token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         (directory / "config.json").write_text(json.dumps({"auths": {self.address: {"auth": token}}}))
 
-    def _credentials(self) -> dict[str, str] | None:
-        return {"username": USER, "password": PASSWORD} if self.locked else None
+    def _credentials(self) -> dict[str, str]:
+        # Without any, docker-py would read the user's own configuration.
+        return {"username": USER, "password": PASSWORD} if self.locked else {"username": "nobody"}
 
 
 @contextmanager
