@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
 from urllib.parse import quote
@@ -204,7 +204,8 @@ def why(run_id: str) -> Call[Why]:
 def create_volume(name: str, *, labels: Mapping[str, str] | None = None) -> Call[Volume]:
     """Make a named volume."""
     body: fields.Json = {"name": name} if labels is None else {"name": name, "labels": dict(labels)}
-    return _post("/v1/volumes", Volume, fields.validated(VolumeSpec, body).wire())
+    call = _post("/v1/volumes", Volume, fields.validated(VolumeSpec, body).wire())
+    return replace(call, repeatable=False)  # the second of two would be told that the name is taken
 
 
 def list_volumes() -> Call[VolumeList]:

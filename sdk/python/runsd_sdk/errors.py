@@ -73,7 +73,8 @@ class APIStatusError(RunsdError):
     """An answer other than success; ``problem`` is the daemon's own account."""
 
     def __init__(self, problem: Problem) -> None:
-        fields = "".join(f"; {describe(error)}" for error in problem.errors)
+        more = [error for error in problem.errors if error.msg not in problem.detail]
+        fields = "".join(f"; {describe(error)}" for error in more)
         super().__init__(f"{problem.detail}{fields}")
         self.problem = problem
 

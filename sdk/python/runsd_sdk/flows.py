@@ -10,6 +10,7 @@ from runsd_sdk.run import Run, RunResult
 from runsd_sdk.steps import Flow, Pause
 
 T = TypeVar("T")
+EARLY_PAUSE_S = 0.2
 
 
 def answer(call: Call[T], *, link: Link) -> Flow[T]:
@@ -34,13 +35,16 @@ def wait(run_id: str, timeout: float | None, *, check: bool, link: Link) -> Flow
     """Long-poll until the run is over, then fetch its result; WaitTimeout after ``timeout`` seconds."""
     until = None if timeout is None else link.clock() + timeout
     while True:
-        left = calls.LONG_POLL_S if until is None else max(0.0, until - link.clock())
-        poll = calls.wait(run_id, timeout_s=min(left, calls.LONG_POLL_S))
-        run: Run = yield from answer(poll, link=link)
+        asked = link.clock()
+        left = calls.LONG_POLL_S if until is None else max(0.0, until - asked)
+        poll = min(left, calls.LONG_POLL_S)
+        run: Run = yield from answer(calls.wait(run_id, timeout_s=poll), link=link)
         if run.status.terminal:
             break
         if timeout is not None and until is not None and link.clock() >= until:
             raise WaitTimeout(run, timeout)
+        if link.clock() - asked < poll / 2:  # a daemon that is leaving answers at once
+            yield Pause(EARLY_PAUSE_S)
     found = yield from answer(calls.result(run_id), link=link)
     return checked(found) if check else found
 

@@ -48,3 +48,10 @@ def test_an_answer_of_somebody_else_is_still_an_error_with_a_status(body: bytes)
     assert type(error) is errors.ServerError
     assert error.status == 502
     assert str(error)
+
+
+def test_what_the_detail_says_is_not_said_twice() -> None:
+    body = {"title": "No", "status": 422, "detail": "cannot accept image: write a name", "code": "invalid"}
+    errors_ = [{"loc": ["image"], "msg": "write a name"}]
+    error = errors.status_error(422, json.dumps({**body, "errors": errors_}).encode())
+    assert str(error) == "cannot accept image: write a name"

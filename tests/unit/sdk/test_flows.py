@@ -82,6 +82,11 @@ def test_wait_goes_on_through_a_restart_of_the_daemon() -> None:
     assert Played(flows.wait("run_01a", None, check=False, link=link()), answers).answer == result()
 
 
+def test_wait_does_not_hammer_a_daemon_that_answers_too_early() -> None:
+    played = Played(flows.wait("a", None, check=False, link=link()), [run(), run(), result(), result()])
+    assert played.pauses == [flows.EARLY_PAUSE_S] * 2
+
+
 def test_wait_stops_when_the_callers_time_is_over_and_says_that_the_run_goes_on() -> None:
     time = Time()
 
