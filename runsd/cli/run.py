@@ -1,0 +1,94 @@
+"""``runs run`` and ``runs rerun``: one container to completion."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runsd.cli import session, specfile
+from runsd.cli.options import JsonFlag, RunId, SpecOptions, command_line, describes_run, spec_fields
+from runsd.cli.select import run_id
+
+if TYPE_CHECKING:
+    from runsd_sdk import Run
+
+File = Annotated[
+    Path | None, typer.Option("--file", metavar="F", help="A spec in YAML or JSON; options override it.")
+]
+Image = Annotated[str | None, typer.Argument(metavar="IMAGE", help="Any image that the host may pull.")]
+Command = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[--] [CMD]…", help="Arguments for the image's entrypoint, as with docker run."),
+]
+Detach = Annotated[bool, typer.Option("--detach", "-d", help="Print the id and leave.")]
+
+
+@describes_run
+def run(
+    image: Image = None,
+    command: Command = None,
+    *,
+    options: SpecOptions,
+    detach: Detach = False,
+    file: File = None,
+    json: JsonFlag = False,
+) -> None:
+    """Run a container to completion and stream its output.
+
+    Exits with the run's code; 124: timeout, 125: not the program's doing, 126/127: as docker, 130: cancelled.
+    The first Ctrl-C cancels the run, the second leaves it.
+    """
+    fields = described(image, command, options, file)
+    with session.connected(stands_for_run=True) as client:
+        from runsd.cli import attach
+
+        handle = client.create(idempotency_key=options.idempotency_key, **fields)
+        if detach:
+            return submitted(handle.run, json=json)
+        follow = attach.wait_for_result if json else attach.attach
+        raise typer.Exit(follow(client, handle.id))
+
+
+@describes_run
+def rerun(
+    id: RunId,
+    command: Command = None,
+    *,
+    options: SpecOptions,
+    image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Another image.")] = None,
+    file: File = None,
+    json: JsonFlag = False,
+) -> None:
+    """Run again, with changes if you like; print the new id."""
+    fields = described(image, None, options, file)
+    with session.connected() as client:
+        before = client.get(run_id(client, id))
+        if words := command_line(command):
+            fields |= {"command" if before.spec.command else "args": words}
+        handle = client.rerun(before.id, idempotency_key=options.idempotency_key, **fields)
+        submitted(handle.run, json=json)
+
+
+def described(
+    image: str | None, command: list[str] | None, options: SpecOptions, file: Path | None
+) -> dict[str, Any]:
+    """Return what a spec file, the options and the arguments say together, the later over the earlier."""
+    from runsd_sdk import fields
+
+    written = fields.plain(specfile.read(file)) if file else {}
+    said = spec_fields(options)
+    if image is not None:
+        said["image"] = image
+    if words := command_line(command):
+        said["command" if "command" in written else "args"] = words
+    return fields.merged(written, said)
+
+
+def submitted(run: "Run", *, json: bool) -> None:
+    """Print a run that was accepted."""
+    from runsd.cli import output
+
+    if json:
+        output.document(run)
+    else:
+        output.line(run.id)

@@ -1,0 +1,62 @@
+"""The command ``runs``: what people type. Commands load the SDK only when they need it."""
+
+import os
+import sys
+from typing import NoReturn
+
+import typer
+
+from runsd.cli import control, events, logs, map, ps, run, show, stats, usage, volume, wait
+
+USAGE = 2
+USAGE_OF_RUN = 125  # as docker: 2 could be the program's own
+BROKEN_PIPE = 141
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="runs",
+    help="Run containers to completion, and read what came of them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help starts three times as fast
+    pretty_exceptions_enable=False,
+)
+# A program's own options belong to it: what follows IMAGE is not ours.
+_PROGRAM = {"allow_interspersed_args": False}
+app.command(context_settings=_PROGRAM)(run.run)
+app.command(context_settings=_PROGRAM)(map.map)
+app.command()(ps.ps)
+app.command()(show.show)
+app.command()(show.why)
+app.command()(wait.wait)
+app.command()(logs.logs)
+app.command()(control.cancel)
+app.command()(run.rerun)
+app.command()(control.extend)
+app.command()(control.rm)
+app.command()(show.result)
+app.command()(stats.stats)
+app.command()(events.events)
+app.command()(usage.usage)
+app.add_typer(volume.app, name="volume")
+
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
+    sys.exit(execute(sys.argv[1:]))
+
+
+def execute(words: list[str]) -> int:
+    """Run one command; return its exit code."""
+    try:
+        code = app(words, prog_name="runs", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has what it wanted. Python would flush once more at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except typer.TyperException as error:
+        sys.stderr.write(f"runs: {error.format_message()}\n")
+        return USAGE_OF_RUN if words[:1] in (["run"], ["wait"]) else USAGE
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,95 @@
+"""Which run a person means: an id, a unique beginning of one, a name, or ``@last``."""
+
+import re
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runsd_sdk import Run, RunsClient
+
+_WHOLE = re.compile(r"run_[0-9a-hjkmnp-tv-z]{26}", re.ASCII)
+_BEGINNING = re.compile(r"(run_)?[0-9a-z]{1,26}", re.ASCII)
+COMPLETION_S = 1.0
+
+
+def run_id(client: "RunsClient", text: str) -> str:
+    """Return the id of the run that is meant. Raises NotFound, or Conflict for a beginning of several.
+
+    A name that several runs have means the newest of them.
+    """
+    if _WHOLE.fullmatch(text):
+        return text
+    if text == "@last":
+        return _newest(client)
+    if named := client.list(name=text, limit=1).data:
+        return named[0].id
+    if _BEGINNING.fullmatch(text):
+        return _by_beginning(client, text)
+    raise _no(404, f"cannot find a run named {text!r}; see runs ps -a")
+
+
+def complete(incomplete: str) -> list[str]:
+    """Return ids and names that begin so, for the shell; nothing when the daemon does not answer quickly."""
+    from runsd_sdk import RunsClient, RunsdError
+
+    def late(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, COMPLETION_S)
+    try:
+        with RunsClient(patience_seconds=0) as client:
+            runs = client.list(limit=100).data
+    except (RunsdError, TimeoutError):
+        return []
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return [word for word in _words(runs) if word.startswith(incomplete)]
+
+
+def complete_volume(incomplete: str) -> list[str]:
+    """Return names of volumes that begin so, for the shell."""
+    from runsd_sdk import RunsClient, RunsdError
+
+    try:
+        with RunsClient(patience_seconds=0) as client:
+            return [v.name for v in client.volumes.list() if v.name.startswith(incomplete)]
+    except RunsdError:
+        return []
+
+
+def _newest(client: "RunsClient") -> str:
+    runs = client.list(limit=1).data
+    if not runs:
+        raise _no(404, "cannot find @last: there are no runs yet")
+    return runs[0].id
+
+
+def _by_beginning(client: "RunsClient", text: str) -> str:
+    beginning = text if text.startswith("run_") else f"run_{text}"
+    found: list[str] = []
+    for run in client.iterate():
+        if run.id.startswith(beginning):
+            found.append(run.id)
+        if run.id < beginning or len(found) > 1:  # newest first: the rest is smaller still
+            break
+    if not found:
+        raise _no(404, f"cannot find a run whose id or name is or begins with {text!r}; see runs ps -a")
+    if len(found) > 1:
+        raise _no(409, f"cannot tell which run {text!r} means, for several ids begin so; write more of it")
+    return found[0]
+
+
+def _words(runs: "list[Run]") -> Iterator[str]:
+    yield "@last"
+    yield from (run.id for run in runs)
+    yield from sorted({run.name for run in runs if run.name})
+
+
+def _no(status: int, detail: str) -> Exception:
+    from runsd_sdk import Problem
+    from runsd_sdk.errors import STATUS_ERRORS
+
+    return STATUS_ERRORS[status](Problem(title="No such run", status=status, detail=detail, code="run"))
