@@ -171,7 +171,7 @@ class Attempts:
         """Record the attempt's container before it is started: there will never be a second."""
 
         async def job(db: aiosqlite.Connection) -> None:
-            given = {"run_id": work.id, "attempt": work.attempt, "container_id": container_id}
+            given = {"id": work.id, "attempt": work.attempt, "container_id": container_id}
             await db.execute(SQL["created"], given)
 
         await self._db.write(job)
@@ -180,7 +180,7 @@ class Attempts:
         """Starting → running, by the Engine's own instant; repeating it changes nothing."""
 
         async def job(db: aiosqlite.Connection) -> None:
-            given = {"id": work.id, "run_id": work.id, "attempt": work.attempt, "started_us": started_us}
+            given = {"id": work.id, "attempt": work.attempt, "started_us": started_us}
             await db.execute(SQL["attempt_started"], given)
             for _ in await db.execute_fetchall(SQL["started"], given):
                 await add_event(db, work.id, self._clock(), "run.running", {"attempt": work.attempt})
@@ -217,7 +217,6 @@ class Attempts:
         billed = _billed_us(row, ended)
         given = {
             "id": work.id,
-            "run_id": work.id,
             "attempt": work.attempt,
             "now": now,
             "reason": ended.outcome.reason.value,

@@ -24,6 +24,7 @@ from runsd_sdk.run import Reason
 
 from runsd import retry
 from runsd.clock import Clock
+from runsd.engine.init import exec_failure
 from runsd.engine.port import (
     ContainerFacts,
     ContainerRequest,
@@ -31,6 +32,7 @@ from runsd.engine.port import (
     Engine,
     ImageFacts,
     Mount,
+    Stream,
 )
 from runsd.errors import EngineConflict, EngineNotFound, EngineRefused, EngineUnavailable
 from runsd.logs.capture import Capture, LogWriter
@@ -51,6 +53,7 @@ log = structlog.get_logger()
 _PROGRESS_EVERY_S = 2.0
 _LOST_GRACE_S = 2.0
 _LOG_END_S = 300.0
+_INIT_SAYS_BYTES = 1024
 # By convention of shells and of docker: the command was found but is not executable, or was not found.
 _NO_COMMAND: Final = (126, 127)
 
@@ -228,8 +231,7 @@ class Attempt:
     async def _start_failure(self, container: ContainerFacts, said: str) -> NotStarted:
         facts = await self._tools.engine.inspect(container.id)
         if facts is not None and facts.exit_code in _NO_COMMAND:
-            message = f"cannot start the command: {said}; check command, args and the image"
-            return NotStarted(Outcome(Reason.COMMAND_NOT_FOUND, message, facts.exit_code))
+            return NotStarted(_no_command(said, facts.exit_code))
         return NotStarted(Outcome(Reason.START_FAILED, f"cannot start the container: {said}"))
 
     # The output, and the exit
@@ -289,7 +291,7 @@ class Attempt:
         oom_killed = facts.oom_killed or (used is not None and used.oom_kills > 0)
         captured = capture.captured
         return Ended(
-            outcome(Exit(facts.exit_code, oom_killed), await self._stop_sent(facts)),
+            await self._outcome(facts, oom_killed=oom_killed),
             started_us=facts.started_us,
             finished_us=facts.finished_us,
             cpu_us=used.cpu_us if used else None,
@@ -299,6 +301,15 @@ class Attempt:
             stderr_bytes=captured.stderr_bytes,
             logs_truncated=captured.truncated,
         )
+
+    async def _outcome(self, facts: ContainerFacts, *, oom_killed: bool) -> Outcome:
+        ended = outcome(Exit(facts.exit_code, oom_killed), await self._stop_sent(facts))
+        if ended.reason is Reason.EXITED and facts.exit_code in _NO_COMMAND:
+            work = self._work
+            start = await self._tools.logs.head(work.id, work.attempt, Stream.STDERR, _INIT_SAYS_BYTES)
+            if (said := exec_failure(facts.exit_code, start)) is not None:
+                return _no_command(said, facts.exit_code)
+        return ended
 
     async def _end_of(self, output: asyncio.Task[None]) -> None:
         """Wait for the end of the output of a container that has exited."""
@@ -390,3 +401,7 @@ class Attempt:
 
     def _tell(self) -> None:
         self._tools.signals.notify(f"run:{self._work.id}", "events")
+
+
+def _no_command(said: str, code: int) -> Outcome:
+    return Outcome(Reason.COMMAND_NOT_FOUND, f"{said}; check command, args and the image", code)
