@@ -18,7 +18,6 @@ from runsd.api.app import make_app
 from runsd.api.services import Services
 from runsd.clock import now_us
 from runsd.config import Settings
-from runsd.engine.cgroup import Cgroups
 from runsd.engine.docker import DockerEngine
 from runsd.errors import NotNow
 from runsd.ids import Ids
@@ -89,10 +88,10 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         samples = Samples(logs_db)
         cap = settings.logs.max_bytes_per_attempt
         writer = LogWriter(logs_db, clock=now_us, signals=signals, max_bytes=cap)
-        monitor = EngineMonitor(engine, host=settings.engine.host, clock=now_us, signals=signals)
+        host = settings.engine.host
+        usage = UsageMeter(engine, samples, host=host, instance=instance, clock=now_us)
+        monitor = EngineMonitor(engine, host=host, clock=now_us, signals=signals, on_return=usage.fit)
         await monitor.ask()
-        cgroups = await Cgroups.detect(monitor.facts, settings.engine.host) if monitor.facts else None
-        usage = UsageMeter(engine, samples, cgroups=cgroups, instance=instance, clock=now_us)
         tools = Tools(
             engine=engine,
             attempts=attempts,
@@ -132,7 +131,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             clock=now_us,
             instance=instance,
             hostname=hostname,
-            usage_source=usage.source,
+            usage=usage,
             started_us=now_us(),
         )
         runner = web.AppRunner(

@@ -181,7 +181,7 @@ async def metrics(call: Call) -> Reply:
             cpu_seconds_allocated=allocated,
             cpu_seconds_used=used,
             memory_peak_bytes=peak,
-            source=run.usage.source or (services.usage_source if samples else None),
+            source=run.usage.source or (services.usage.source if samples else None),
         )
     )
 

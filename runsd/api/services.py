@@ -18,6 +18,7 @@ from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.scheduler import Scheduler
+from runsd.supervise.usage import UsageMeter
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,6 @@ class Services:
     clock: Clock
     instance: str
     hostname: str
-    usage_source: str
+    usage: UsageMeter
     started_us: int
     draining: asyncio.Event = field(default_factory=asyncio.Event)

@@ -38,7 +38,7 @@ async def info(call: Call) -> Reply:
             largest_run=_capacity(services.largest_run),
             queued=await services.attempts.queued(),
             live=len(holding),
-            usage_source=services.usage_source,
+            usage_source=services.usage.source,
             started_at=instant(services.started_us),
         )
     )

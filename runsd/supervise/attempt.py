@@ -316,6 +316,8 @@ class Attempt:
         try:
             async with asyncio.timeout(_LOG_END_S):
                 await output
+        except EngineNotFound:
+            return  # removed together with its log; what was read is stored
         except TimeoutError as failure:
             said = f"the output of {self._name} has not ended {_LOG_END_S:g} s after its exit"
             raise EngineUnavailable(said) from failure

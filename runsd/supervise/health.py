@@ -1,6 +1,7 @@
 """The Engine's health: one loop asks it, everyone else reads the last answer."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
@@ -13,6 +14,9 @@ from runsd.signals import Signals, woken
 
 log = structlog.get_logger()
 
+OnReturn = Callable[[EngineFacts], Awaitable[None]]
+"""Called whenever the Engine answers again: it may be another one."""
+
 _EVERY_S = 5.0
 _WHEN_DOWN_S = 1.0
 
@@ -20,11 +24,14 @@ _WHEN_DOWN_S = 1.0
 class EngineMonitor:
     """Whether the Engine answers, since when, and what it is."""
 
-    def __init__(self, engine: Engine, *, host: str, clock: Clock, signals: Signals) -> None:
+    def __init__(
+        self, engine: Engine, *, host: str, clock: Clock, signals: Signals, on_return: OnReturn
+    ) -> None:
         self._engine = engine
         self._host = host
         self._clock = clock
         self._signals = signals
+        self._on_return = on_return
         self._since: datetime = instant(clock())
         self._reachable = asyncio.Event()
         self._message: str | None = "not asked yet"
@@ -69,6 +76,7 @@ class EngineMonitor:
             await self._engine.ping()
             if not self.reachable:
                 self.facts = await self._engine.facts()
+                await self._on_return(self.facts)
         except EngineError as failure:
             self._became(
                 reachable=False, message=f"{failure}; is dockerd running, and is {self._host} right?"

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 from runsd.engine.port import Engine, ImageFacts, PullProgress
 from runsd.errors import EngineNotFound, EngineRefused
@@ -53,9 +53,11 @@ class Images:
                 await asyncio.gather(pull.task, return_exceptions=True)
 
     async def _pull(self, pull: Pull) -> ImageFacts:
-        steps = aiter(self._engine.pull(pull.reference))
         try:
-            async with asyncio.timeout(self._inactivity_s) as patience:
+            async with (
+                asyncio.timeout(self._inactivity_s) as patience,
+                aclosing(self._engine.pull(pull.reference)) as steps,
+            ):
                 async for progress in steps:
                     if progress != pull.progress:
                         patience.reschedule(asyncio.get_running_loop().time() + self._inactivity_s)

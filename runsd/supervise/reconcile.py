@@ -16,7 +16,7 @@ from runsd.signals import Signals, woken
 from runsd.store.attempts import Attempts
 from runsd.store.runs import Runs
 from runsd.supervise.health import EngineMonitor
-from runsd.supervise.naming import INSTANCE, attempt_of, run_of_name
+from runsd.supervise.naming import INSTANCE, attempt_of, container_name, run_of_name
 from runsd.supervise.supervisor import Supervisor
 from runsd.supervise.usage import UsageMeter
 
@@ -33,14 +33,15 @@ def strays(
 
     ``current`` gives the attempt of every known run: 0 for one that is not live. A container of an attempt
     that is over is a stray, unless its run is in somebody's hands (who removes it); one of a run that nobody
-    knows is a stray when it is five minutes old.
+    knows is a stray when it is five minutes old. Labels alone prove nothing: a container inherits those of
+    its image, and images are made from containers. Only one that bears the right name too is ours.
     """
     remove = []
     for found in containers:
         named = attempt_of(found.labels)
-        if named is not None and named[0] in supervised:
+        if named is None or found.name != container_name(*named) or named[0] in supervised:
             continue
-        if named is None or named[0] not in current:
+        if named[0] not in current:
             if found.created_us < now_us - _STRANGER_GRACE_US:
                 remove.append(found)
         elif named[1] != current[named[0]]:

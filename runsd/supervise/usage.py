@@ -9,7 +9,7 @@ import structlog
 
 from runsd.clock import Clock
 from runsd.engine.cgroup import Cgroups
-from runsd.engine.port import Engine
+from runsd.engine.port import Engine, EngineFacts
 from runsd.errors import EngineError
 from runsd.logs.samples import Measured, Samples
 
@@ -40,12 +40,11 @@ class Watched:
 class UsageMeter:
     """Measures every running attempt now and then, and each one finally."""
 
-    def __init__(
-        self, engine: Engine, samples: Samples, *, cgroups: Cgroups | None, instance: str, clock: Clock
-    ) -> None:
+    def __init__(self, engine: Engine, samples: Samples, *, host: str, instance: str, clock: Clock) -> None:
         self._engine = engine
         self._samples = samples
-        self._cgroups = cgroups
+        self._host = host
+        self._cgroups: Cgroups | None = None
         self._instance = instance
         self._clock = clock
         self._watched: dict[str, Watched] = {}
@@ -55,6 +54,10 @@ class UsageMeter:
     def source(self) -> str:
         """``cgroup`` or ``samples``."""
         return "cgroup" if self._cgroups else "samples"
+
+    async def fit(self, facts: EngineFacts) -> None:
+        """Find out how well usage can be known on this Engine."""
+        self._cgroups = await Cgroups.detect(facts, self._host)
 
     async def prepare(self, name: str) -> str | None:
         """Make the cgroup that will outlive the container of that name; None where that cannot be."""
