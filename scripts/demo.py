@@ -30,16 +30,12 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="runsd-demo-"))
     try:
         with daemon(folder) as host, RunsClient(host) as client:
-            instance = client.info().instance
             code = example(client, host)
-        left = containers_of(instance)
     except KeyboardInterrupt:
-        raise packages.CannotDo("interrupted") from None
+        code = 130
     finally:
         shutil.rmtree(folder)
-    print(f"demo finished in {time.monotonic() - begun:.1f} s", file=sys.stderr)
-    if left:
-        raise packages.CannotDo(f"containers were left behind: {', '.join(left)}")
+    print(f"demo ended after {time.monotonic() - begun:.1f} s", file=sys.stderr)
     sys.exit(code)
 
 
@@ -54,8 +50,9 @@ def daemon(folder: Path) -> Iterator[str]:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
+    instance = None
     try:
-        wait_until_ready(process, f"unix://{socket}", log)
+        instance = wait_until_ready(process, f"unix://{socket}", log)
         yield f"unix://{socket}"
     finally:
         process.terminate()
@@ -64,23 +61,24 @@ def daemon(folder: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             code = process.wait()
-    if code:
-        raise packages.CannotDo(f"{engine.log_tail(log)}\nrunsd ended with {code}")
+        left = sweep(instance) if instance else []
+    if code or left:
+        raise packages.CannotDo(
+            f"{engine.log_tail(log)}\nrunsd ended with {code} and left {left or 'nothing'}"
+        )
 
 
-def wait_until_ready(process: "subprocess.Popen[bytes]", host: str, log: Path) -> None:
-    """Ask for the daemon's health until it answers; show its log when it will not."""
+def wait_until_ready(process: "subprocess.Popen[bytes]", host: str, log: Path) -> str:
+    """Ask the daemon who it is until it answers; show its log when it will not."""
     until = time.monotonic() + READY_SECONDS
     with RunsClient(host) as client:
         while True:
             try:
-                client.health()
+                return client.info().instance
             except DaemonUnreachable:
                 if process.poll() is not None or time.monotonic() > until:
                     raise packages.CannotDo(f"{engine.log_tail(log)}\ncannot start runsd") from None
                 time.sleep(0.05)
-            else:
-                return
 
 
 def example(client: RunsClient, host: str) -> int:
@@ -109,13 +107,17 @@ def stop_runs(client: RunsClient) -> None:
         client.wait(run_id, STOP_SECONDS)
 
 
-def containers_of(instance: str) -> list[str]:
-    """Remove and name the containers of that daemon; there should be none."""
+def sweep(instance: str) -> list[str]:
+    """Remove and name what that daemon left on the Engine; there should be nothing."""
+    mine = {"label": f"io.runsd.instance={instance}"}
     with images.connect() as docker:
-        found = docker.containers(all=True, filters={"label": f"io.runsd.instance={instance}"})
-        for container in found:
+        containers = docker.containers(all=True, filters=mine)
+        for container in containers:
             docker.remove_container(container["Id"], force=True)
-    return [container["Names"][0] for container in found]
+        volumes = docker.volumes(filters=mine)["Volumes"] or []
+        for volume in volumes:
+            docker.remove_volume(volume["Name"])
+    return [each["Names"][0] for each in containers] + [each["Name"] for each in volumes]
 
 
 if __name__ == "__main__":

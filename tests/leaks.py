@@ -58,7 +58,8 @@ def engine_leftovers(client: APIClient, instances: set[str]) -> set[str]:
         label = {"label": f"{INSTANCE}={instance}"}
         left |= {f"container {found['Names'][0]}" for found in client.containers(all=True, filters=label)}
         left |= {f"volume {found['Name']}" for found in client.volumes(filters=label)["Volumes"] or []}
-        left |= {f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"**/runsd/{instance}.*")}
+        for place in ("runsd", "*/runsd"):  # cgroup v2, v1
+            left |= {f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"{place}/{instance}.*")}
     return left
 
 

@@ -55,25 +55,14 @@ def folds_table(handles: Sequence[RunHandle], progress: dict[int, str]) -> Table
 def show(results: Sequence[RunResult], month: Usage) -> None:
     """Print each fold's accuracy beside persistence, its line of the bill, and the month so far."""
     table = Table(title="Warmer than usual in three months?", caption=summary(month), box=None)
-    for name in (
-        "fold",
-        "status",
-        "accuracy",
-        "persistence",
-        "seconds",
-        "vCPU-s",
-        "CPU-s used",
-        "peak",
-        "cost",
-    ):
-        table.add_column(name, justify="left" if name == "status" else "right")
+    for heading in ("fold", "accuracy", "persistence", "seconds", "vCPU-s", "used", "peak", "cost"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for fold, result in enumerate(results):
         said = json.loads(result.stdout) if result.exit_code == 0 else {}
         bill = result.usage
         table.add_row(
             str(fold),
-            f"[{COLOUR[result.status]}]{result.status}[/]",
-            number(said.get("accuracy"), 2),
+            number(said.get("accuracy"), 2) or f"[{COLOUR[result.status]}]{result.status}[/]",
             number(said.get("baseline"), 2),
             number(bill.duration_seconds, 3),
             number(bill.vcpu_seconds, 3),
@@ -84,7 +73,7 @@ def show(results: Sequence[RunResult], month: Usage) -> None:
         )
     total = sum((Decimal(result.usage.cost_usd) for result in results), Decimal(0))
     seconds = sum(result.usage.vcpu_seconds for result in results)
-    table.add_row("all", "", "", "", "", number(seconds, 3), "", "", f"${total:f}")
+    table.add_row("all", "", "", "", number(seconds, 3), "", "", f"${total:f}")
     problems = [f"fold {fold}: {r.message}" for fold, r in enumerate(results) if r.exit_code != 0]
     Console().print(Group(table, *problems))
 
