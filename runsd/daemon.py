@@ -33,12 +33,12 @@ from runsd.store.events import Events
 from runsd.store.runs import Runs
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
-from runsd.supervise.attempt import Tools
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.images import Images
 from runsd.supervise.reconcile import Reconciler
 from runsd.supervise.scheduler import Scheduler
 from runsd.supervise.supervisor import Supervisor
+from runsd.supervise.tools import Tools
 from runsd.supervise.usage import UsageMeter
 
 log = structlog.get_logger()

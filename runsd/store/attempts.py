@@ -14,11 +14,10 @@ import aiosqlite
 from runsd_sdk.run import Reason
 from runsd_sdk.spec import RunSpec
 
-from runsd import billing
 from runsd.admission import Holding, Resources, Waiting
 from runsd.clock import Clock
-from runsd.run import Outcome
 from runsd.sqlite import Sqlite, statements
+from runsd.store.ended import Ended, added_usage, billed_us, usage_lines
 from runsd.store.events import add_event
 
 SQL = statements(Path(__file__).with_name("runs.sql"))
@@ -47,21 +46,6 @@ class Place:
 
     ahead: int
     not_before_us: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """All that is known of an attempt that is over. ``started_us`` None: it never ran, and costs nothing."""
-
-    outcome: Outcome
-    started_us: int | None = None
-    finished_us: int | None = None
-    cpu_us: int | None = None
-    memory_peak_bytes: int | None = None
-    usage_source: str | None = None
-    stdout_bytes: int = 0
-    stderr_bytes: int = 0
-    logs_truncated: bool = False
 
 
 class Attempts:
@@ -214,7 +198,7 @@ class Attempts:
         if row is None or row["attempt"] != work.attempt:
             return False
         now = self._clock()
-        billed = _billed_us(row, ended)
+        billed = billed_us(row, ended)
         given = {
             "id": work.id,
             "attempt": work.attempt,
@@ -230,7 +214,7 @@ class Attempts:
             "stdout_bytes": ended.stdout_bytes,
             "stderr_bytes": ended.stderr_bytes,
             "logs_truncated": int(ended.logs_truncated),
-            "usage": json.dumps(_add_usage(json.loads(row["usage"]), row, ended, billed)),
+            "usage": json.dumps(added_usage(json.loads(row["usage"]), row, ended, billed)),
             "not_before_us": not_before_us,
         }
         move = "finish" if not_before_us is None else "retry"
@@ -238,7 +222,7 @@ class Attempts:
             return False
         await db.execute(SQL["end_attempt"], given)
         if ended.started_us is not None:
-            await db.executemany(SQL["insert_usage_line"], _usage_lines(row, ended.started_us, billed))
+            await db.executemany(SQL["insert_usage_line"], usage_lines(row, ended.started_us, billed))
         said = {key: given[key] for key in ("attempt", "status", "reason", "message")}
         said["exitCode"] = ended.outcome.exit_code
         event = "run.finished" if move == "finish" else "run.retrying"
@@ -280,44 +264,3 @@ def _ends_in_s(row: sqlite3.Row, now: int) -> float:
     if stops_us is None:
         return int(row["timeout_s"]) + grace_s
     return max(0.0, (stops_us - now) / 1e6 + grace_s)
-
-
-def _billed_us(row: sqlite3.Row, ended: Ended) -> int:
-    if ended.started_us is None or ended.finished_us is None:
-        return 0
-    limit_us = int((row["timeout_s"] + row["grace_s"]) * 1_000_000)
-    return billing.billed_us(ended.started_us, ended.finished_us, limit_us=limit_us)
-
-
-def _usage_lines(row: sqlite3.Row, started_us: int, billed_us: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": row["id"],
-            "attempt": row["attempt"],
-            "day": line.day,
-            "project": row["project"],
-            "task": row["task"],
-            "labels": row["labels"],
-            "nano_vcpu_s": line.nano_vcpu_s,
-        }
-        for line in billing.lines(started_us, billed_us, cpu_milli=row["cpu_milli"])
-    ]
-
-
-def _add_usage(before: dict[str, Any], row: sqlite3.Row, ended: Ended, billed_us: int) -> dict[str, Any]:
-    """Add an attempt to the stored usage of its run: seconds add up, the peak is the highest."""
-    usage = dict(before)
-    if ended.started_us is not None and ended.finished_us is not None:
-        item = {
-            "attempt": row["attempt"],
-            "started_us": ended.started_us,
-            "finished_us": ended.finished_us,
-            "billed_us": billed_us,
-            "nano_vcpu_s": billed_us * row["cpu_milli"],
-        }
-        usage["attempts"] = [*before.get("attempts", []), item]
-    if ended.usage_source is not None:
-        usage["source"] = ended.usage_source
-        usage["cpu_us"] = before.get("cpu_us", 0) + (ended.cpu_us or 0)
-        usage["memory_peak_bytes"] = max(before.get("memory_peak_bytes", 0), ended.memory_peak_bytes or 0)
-    return usage

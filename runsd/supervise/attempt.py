@@ -15,37 +15,30 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import structlog
-from runsd_sdk import quantity
 from runsd_sdk.run import Reason
 
 from runsd import retry
-from runsd.clock import Clock
 from runsd.engine.init import exec_failure
 from runsd.engine.port import (
     ContainerFacts,
-    ContainerRequest,
     ContainerState,
-    Engine,
-    ImageFacts,
-    Mount,
     Stream,
 )
 from runsd.errors import EngineConflict, EngineNotFound, EngineRefused, EngineUnavailable
-from runsd.logs.capture import Capture, LogWriter
-from runsd.metrics import Metrics
+from runsd.logs.capture import Capture
 from runsd.run import Exit, Outcome, Stop, outcome
-from runsd.signals import Signals
-from runsd.store.attempts import Attempts, Ended, Work
-from runsd.store.volumes import Volumes
-from runsd.supervise.images import Images
-from runsd.supervise.naming import container_labels, container_name
+from runsd.store.attempts import Work
+from runsd.store.ended import Ended
+from runsd.supervise.asking import Asking
+from runsd.supervise.naming import container_name
 from runsd.supervise.output import Output, copy_live, copy_record
+from runsd.supervise.preparing import Preparation
 from runsd.supervise.stopping import Stopping
-from runsd.supervise.usage import UsageMeter, Watched
+from runsd.supervise.tools import NotStarted, Tools
+from runsd.supervise.usage import Watched
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -58,32 +51,6 @@ _INIT_SAYS_BYTES = 1024
 _NO_COMMAND: Final = (126, 127)
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What an attempt works with. Made once, in ``daemon.py``."""
-
-    engine: Engine
-    attempts: Attempts
-    volumes: Volumes
-    images: Images
-    logs: LogWriter
-    usage: UsageMeter
-    signals: Signals
-    clock: Clock
-    starts: asyncio.Semaphore
-    metrics: Metrics
-    instance: str
-    log_max_bytes: int
-
-
-class NotStarted(Exception):
-    """The attempt is over before its container ran."""
-
-    def __init__(self, ended: Outcome) -> None:
-        super().__init__(ended.message)
-        self.outcome = ended
-
-
 class Attempt:
     """A live attempt. Raises EngineUnavailable whenever nothing can be known: try again later."""
 
@@ -92,14 +59,13 @@ class Attempt:
         self._tools = tools
         self._name = container_name(work.id, work.attempt)
         self._log = log.bind(run=work.id, attempt=work.attempt)
-        self._poked = asyncio.Event()
+        self._asking = Asking(work, tools)
         self._exited = asyncio.Event()
         self._stopping: Stopping | None = None
 
     async def carry_out(self) -> None:
         """Bring the attempt to its end, store that, and clean up."""
-        with self._tools.signals.listening(f"ask:{self._work.id}") as poked:
-            self._poked = poked
+        with self._asking.listening():
             try:
                 ended = await self._to_its_end()
             except NotStarted as end:
@@ -114,8 +80,7 @@ class Attempt:
         if container is None and work.container_id is not None:
             return await self._gone()
         if container is None:
-            image = await self._image()
-            container = await self._create(image)
+            container = await Preparation(work, self._name, self._tools, self._asking).container()
         await self._tools.attempts.created(work, container.id)
         capture = await self._tools.logs.capture(work.id, work.attempt)
         async with self._output(container, capture) as output:
@@ -127,100 +92,11 @@ class Attempt:
         await capture.flush()
         return await self._judge(container, capture)
 
-    # The image
-
-    async def _image(self) -> ImageFacts:
-        reference, policy = self._work.spec.image, self._work.spec.pull_policy
-        image = await self._tools.images.present(reference)
-        if policy == "always" or image is None:
-            if policy == "never":
-                said = f"image {reference} is not on this host and pullPolicy is never; pull or build it"
-                raise NotStarted(Outcome(Reason.IMAGE_NOT_FOUND, said))
-            image = await self._pull(reference)
-        await self._tools.attempts.ready(self._work, image_id=image.id, image_digest=image.digest)
-        self._tell()
-        return image
-
-    async def _pull(self, reference: str) -> ImageFacts:
-        if await self._tools.attempts.pulling(self._work):
-            self._tell()
-        self._log.info("run.pulling", image=reference)
-        async with self._tools.images.pulling(reference) as pull:
-            told = pull.progress
-            while not await self._done_or_poked(pull.task, within_s=_PROGRESS_EVERY_S):
-                await self._check_stop("while its image was being pulled")
-                if pull.progress != told:
-                    told = pull.progress
-                    await self._tools.attempts.pull_progress(self._work, told.done_bytes, told.total_bytes)
-                    self._tell()
-            try:
-                return pull.task.result()
-            except EngineNotFound as failure:
-                said = f"cannot find image {reference}: {failure}; check its name, or log in to its registry"
-                raise NotStarted(Outcome(Reason.IMAGE_NOT_FOUND, said)) from failure
-            except EngineRefused as failure:
-                said = f"cannot pull image {reference}: {failure}"
-                raise NotStarted(Outcome(Reason.IMAGE_PULL_FAILED, said)) from failure
-
-    # The container
-
-    async def _create(self, image: ImageFacts) -> ContainerFacts:
-        await self._check_stop("before its container was made")
-        engine = self._tools.engine
-        mounts = await self._mounts()
-        request = self._request(image, mounts, await self._tools.usage.prepare(self._name))
-        try:
-            created = await engine.create(request)
-        except EngineNotFound as failure:
-            raise NotStarted(
-                Outcome(Reason.IMAGE_NOT_FOUND, f"cannot create the container: {failure}")
-            ) from failure
-        except (EngineRefused, EngineConflict) as failure:
-            raise NotStarted(
-                Outcome(Reason.START_FAILED, f"cannot create the container: {failure}")
-            ) from failure
-        container = await engine.inspect(created)
-        if container is None:
-            raise NotStarted(Outcome(Reason.LOST, "the container vanished before it was started"))
-        return container
-
-    async def _mounts(self) -> list[Mount]:
-        asked = self._work.spec.volume_mounts
-        names = await self._tools.volumes.docker_names([mount.volume_id for mount in asked])
-        mounts = []
-        for mount in asked:
-            name = names.get(mount.volume_id)
-            # The Engine would quietly make an empty volume in the place of a missing one.
-            if name is None or not await self._tools.engine.volume_exists(name):
-                said = f"volume {mount.volume_id} is gone from the Engine; delete it here and make it again"
-                raise NotStarted(Outcome(Reason.VOLUME_MISSING, said))
-            mounts.append(Mount(name, mount.mount_path, mount.read_only))
-        return mounts
-
-    def _request(self, image: ImageFacts, mounts: list[Mount], cgroup_parent: str | None) -> ContainerRequest:
-        spec = self._work.spec
-        requests = spec.resources.requests
-        return ContainerRequest(
-            name=self._name,
-            image=image.id,
-            entrypoint=spec.command,
-            args=spec.args,
-            env=spec.env,
-            labels=container_labels(self._tools.instance, self._work.id, self._work.attempt),
-            cpu_milli=requests.cpu_milli,
-            memory_bytes=requests.memory_bytes,
-            shm_bytes=quantity.memory_bytes(spec.shm_size, minimum=1),
-            mounts=mounts,
-            network=spec.network,
-            workdir=spec.workdir,
-            user=spec.user,
-            cgroup_parent=cgroup_parent,
-            log_max_bytes=self._tools.log_max_bytes,
-        )
+    # The start
 
     async def _start(self, container: ContainerFacts) -> None:
         async with self._tools.starts:
-            await self._check_stop("before it was started")
+            await self._asking.check_stop("before it was started")
             try:
                 await self._tools.engine.start(container.id)
             except (EngineRefused, EngineConflict) as failure:
@@ -274,7 +150,7 @@ class Attempt:
         try:
             with self._tools.usage.watching(self._name, watched):
                 self._stopping = Stopping(work, facts, self._tools.attempts, engine, self._tools.clock)
-                while not await self._done_or_poked(exit, within_s=await self._stopping.proceed()):
+                while not await self._asking.done_or_asked(exit, within_s=await self._stopping.proceed()):
                     pass
             exit.result()
         except EngineNotFound:
@@ -383,26 +259,8 @@ class Attempt:
         else:
             metrics.finished.labels(ended.outcome.status.value, ended.outcome.reason.value).inc()
 
-    # Being asked
-
-    async def _done_or_poked(self, task: asyncio.Task[T], *, within_s: float | None) -> bool:
-        """Wait for a task, for a word about this run, or for so many seconds; say if the task is done."""
-        poke = asyncio.create_task(self._poked.wait(), name=f"poke-{self._name}")
-        try:
-            await asyncio.wait({task, poke}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            poke.cancel()
-            await asyncio.gather(poke, return_exceptions=True)
-        self._poked.clear()
-        return task.done()
-
-    async def _check_stop(self, when: str) -> None:
-        work = await self._tools.attempts.work(self._work.id)
-        if work is not None and work.stop_reason is not None:
-            raise NotStarted(Outcome(work.stop_reason, f"{work.stop_reason.value} {when}"))
-
     def _tell(self) -> None:
-        self._tools.signals.notify(f"run:{self._work.id}", "events")
+        self._tools.tell(self._work.id)
 
 
 def _no_command(said: str, code: int) -> Outcome:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import structlog
 
 from runsd.errors import EngineUnavailable, RunsdError
-from runsd.supervise.attempt import Attempt, Tools
+from runsd.supervise.attempt import Attempt
 from runsd.supervise.health import EngineMonitor
+from runsd.supervise.tools import Tools
 
 log = structlog.get_logger()
 

@@ -1,0 +1,121 @@
+"""Preparation: an image that is there and a container that is made, or the reason why that cannot be."""
+
+import structlog
+from runsd_sdk import quantity
+from runsd_sdk.run import Reason
+
+from runsd.engine.port import ContainerFacts, ContainerRequest, ImageFacts, Mount
+from runsd.errors import EngineConflict, EngineNotFound, EngineRefused
+from runsd.run import Outcome
+from runsd.store.attempts import Work
+from runsd.supervise.asking import Asking
+from runsd.supervise.naming import container_labels
+from runsd.supervise.tools import NotStarted, Tools
+
+log = structlog.get_logger()
+
+_PROGRESS_EVERY_S = 2.0
+
+
+class Preparation:
+    """What comes before the start of one attempt. Raises NotStarted when it cannot be, or was cancelled."""
+
+    def __init__(self, work: Work, name: str, tools: Tools, asking: Asking) -> None:
+        self._work = work
+        self._name = name
+        self._tools = tools
+        self._asking = asking
+
+    async def container(self) -> ContainerFacts:
+        """Make sure of the image, and make the container."""
+        return await self._create(await self._image())
+
+    async def _image(self) -> ImageFacts:
+        reference, policy = self._work.spec.image, self._work.spec.pull_policy
+        image = await self._tools.images.present(reference)
+        if policy == "always" or image is None:
+            if policy == "never":
+                said = f"image {reference} is not on this host and pullPolicy is never; pull or build it"
+                raise NotStarted(Outcome(Reason.IMAGE_NOT_FOUND, said))
+            image = await self._pull(reference)
+        await self._tools.attempts.ready(self._work, image_id=image.id, image_digest=image.digest)
+        self._tell()
+        return image
+
+    async def _pull(self, reference: str) -> ImageFacts:
+        if await self._tools.attempts.pulling(self._work):
+            self._tell()
+        log.info("run.pulling", run=self._work.id, attempt=self._work.attempt, image=reference)
+        async with self._tools.images.pulling(reference) as pull:
+            told = pull.progress
+            while not await self._asking.done_or_asked(pull.task, within_s=_PROGRESS_EVERY_S):
+                await self._asking.check_stop("while its image was being pulled")
+                if pull.progress != told:
+                    told = pull.progress
+                    await self._tools.attempts.pull_progress(self._work, told.done_bytes, told.total_bytes)
+                    self._tell()
+            try:
+                return pull.task.result()
+            except EngineNotFound as failure:
+                said = f"cannot find image {reference}: {failure}; check its name, or log in to its registry"
+                raise NotStarted(Outcome(Reason.IMAGE_NOT_FOUND, said)) from failure
+            except EngineRefused as failure:
+                said = f"cannot pull image {reference}: {failure}"
+                raise NotStarted(Outcome(Reason.IMAGE_PULL_FAILED, said)) from failure
+
+    async def _create(self, image: ImageFacts) -> ContainerFacts:
+        await self._asking.check_stop("before its container was made")
+        engine = self._tools.engine
+        mounts = await self._mounts()
+        request = self._request(image, mounts, await self._tools.usage.prepare(self._name))
+        try:
+            created = await engine.create(request)
+        except EngineNotFound as failure:
+            raise NotStarted(
+                Outcome(Reason.IMAGE_NOT_FOUND, f"cannot create the container: {failure}")
+            ) from failure
+        except (EngineRefused, EngineConflict) as failure:
+            raise NotStarted(
+                Outcome(Reason.START_FAILED, f"cannot create the container: {failure}")
+            ) from failure
+        container = await engine.inspect(created)
+        if container is None:
+            raise NotStarted(Outcome(Reason.LOST, "the container vanished before it was started"))
+        return container
+
+    async def _mounts(self) -> list[Mount]:
+        asked = self._work.spec.volume_mounts
+        names = await self._tools.volumes.docker_names([mount.volume_id for mount in asked])
+        mounts = []
+        for mount in asked:
+            name = names.get(mount.volume_id)
+            # The Engine would quietly make an empty volume in the place of a missing one.
+            if name is None or not await self._tools.engine.volume_exists(name):
+                said = f"volume {mount.volume_id} is gone from the Engine; delete it here and make it again"
+                raise NotStarted(Outcome(Reason.VOLUME_MISSING, said))
+            mounts.append(Mount(name, mount.mount_path, mount.read_only))
+        return mounts
+
+    def _request(self, image: ImageFacts, mounts: list[Mount], cgroup_parent: str | None) -> ContainerRequest:
+        spec = self._work.spec
+        requests = spec.resources.requests
+        return ContainerRequest(
+            name=self._name,
+            image=image.id,
+            entrypoint=spec.command,
+            args=spec.args,
+            env=spec.env,
+            labels=container_labels(self._tools.instance, self._work.id, self._work.attempt),
+            cpu_milli=requests.cpu_milli,
+            memory_bytes=requests.memory_bytes,
+            shm_bytes=quantity.memory_bytes(spec.shm_size, minimum=1),
+            mounts=mounts,
+            network=spec.network,
+            workdir=spec.workdir,
+            user=spec.user,
+            cgroup_parent=cgroup_parent,
+            log_max_bytes=self._tools.log_max_bytes,
+        )
+
+    def _tell(self) -> None:
+        self._tools.tell(self._work.id)

@@ -1,0 +1,45 @@
+"""What attempts work with, and how they end before they have begun."""
+
+import asyncio
+from dataclasses import dataclass
+
+from runsd.clock import Clock
+from runsd.engine.port import Engine
+from runsd.logs.capture import LogWriter
+from runsd.metrics import Metrics
+from runsd.run import Outcome
+from runsd.signals import Signals
+from runsd.store.attempts import Attempts
+from runsd.store.volumes import Volumes
+from runsd.supervise.images import Images
+from runsd.supervise.usage import UsageMeter
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What an attempt works with. Made once, in ``daemon.py``."""
+
+    engine: Engine
+    attempts: Attempts
+    volumes: Volumes
+    images: Images
+    logs: LogWriter
+    usage: UsageMeter
+    signals: Signals
+    clock: Clock
+    starts: asyncio.Semaphore
+    metrics: Metrics
+    instance: str
+    log_max_bytes: int
+
+    def tell(self, run_id: str) -> None:
+        """Wake everyone who waits for a change of this run."""
+        self.signals.notify(f"run:{run_id}", "events")
+
+
+class NotStarted(Exception):
+    """The attempt is over before its container ran."""
+
+    def __init__(self, ended: Outcome) -> None:
+        super().__init__(ended.message)
+        self.outcome = ended
