@@ -160,13 +160,14 @@ class LogWriter:
         return Capture(self, run_id, attempt, kept)
 
     async def head(self, run_id: str, attempt: int, stream: Stream, size: int) -> bytes:
-        """Return the first stored bytes of a stream, to compare them with the Engine's record."""
+        """Return the first stored bytes of a stream, however small the chunks are."""
         sql = """
         select data from chunks
-        where run_id = :run_id and attempt = :attempt and stream = :stream order by at_byte limit 1
+        where run_id = :run_id and attempt = :attempt and stream = :stream and at_byte < :size
+        order by at_byte
         """
-        row = await self._db.one(sql, {"run_id": run_id, "attempt": attempt, "stream": int(stream)})
-        return bytes(row["data"][:size]) if row else b""
+        given = {"run_id": run_id, "attempt": attempt, "stream": int(stream), "size": size}
+        return b"".join([row["data"] for row in await self._db.all(sql, given)])[:size]
 
     def dirty(self, capture: Capture, *, urgent: bool = False) -> None:
         """Note that a capture has output to store."""
