@@ -54,10 +54,7 @@ def main() -> None:
 
 def run_fold(fold: int, table: Sequence[Row]) -> dict[str, float]:
     """Train on what was known when the fold's window began; test on the window."""
-    months = table[-1].at + AHEAD + 1
-    begin = months - (FOLDS - fold) * WINDOW_MONTHS
-    past = [row for row in table if row.at + AHEAD < begin]
-    window = [row for row in table if begin <= row.at + AHEAD < begin + WINDOW_MONTHS and row.at >= begin]
+    past, window = split(table, fold)
     usual = climatology(past)
     train, test = [[as_example(row, usual) for row in rows] for rows in (past, window)]
     ridge = choose_ridge(train)
@@ -70,6 +67,15 @@ def run_fold(fold: int, table: Sequence[Row]) -> dict[str, float]:
         "n_test": len(test),
         "ridge": ridge,
     }
+
+
+def split(table: Sequence[Row], fold: int) -> tuple[list[Row], list[Row]]:
+    """Part the rows whose outcome was known before the window from those that fall in it altogether."""
+    end = table[-1].at + AHEAD + 1 - (FOLDS - fold - 1) * WINDOW_MONTHS
+    begin = end - WINDOW_MONTHS
+    past = [row for row in table if row.at + AHEAD < begin]
+    window = [row for row in table if begin <= row.at and row.at + AHEAD < end]
+    return past, window
 
 
 def climatology(past: Sequence[Row]) -> list[float]:

@@ -12,8 +12,9 @@ SDK = ROOT / "sdk" / "python"
 LEAVES = {"runsd.errors", "runsd.config", "runsd.clock", "runsd.ids", "runsd.signals", "runsd.sqlite"}
 PURE = {"runsd.run", "runsd.admission", "runsd.billing", "runsd.retry"}
 BELOW = LEAVES | PURE | {"runsd_sdk"}
-LOOPS = BELOW | {"runsd.store", "runsd.logs", "runsd.engine.port", "runsd.engine.cgroup", "runsd.metrics"}
-"""What the loops may stand on. Of the Engine they know the port, and the cgroups of the host."""
+STORED = BELOW | {"runsd.store", "runsd.logs", "runsd.engine.port", "runsd.metrics"}
+LOOPS = STORED | {"runsd.engine.cgroup", "runsd.engine.init"}
+"""What the loops may stand on. Of the Engine they know the port, the host's cgroups, and what its init says."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "runsd_sdk": set(),
@@ -23,6 +24,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.config": {"runsd_sdk", "runsd.errors"},
     "runsd.ids": {"runsd.clock"},
     "runsd.sqlite": {"runsd.errors"},
+    "runsd.logging": set(),
+    "runsd.notify": set(),
+    "runsd.places": set(),
+    "runsd.sockets": {"runsd.errors"},
     **{room: {"runsd_sdk", "runsd.errors", "runsd.clock", *PURE} for room in PURE},
     "runsd.metrics": BELOW,
     "runsd.intake": BELOW,
@@ -31,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.engine": BELOW,
     "runsd.logs": BELOW | {"runsd.engine.port"},
     "runsd.supervise": LOOPS,
-    "runsd.api": LOOPS - {"runsd.engine.cgroup"} | {"runsd.supervise", "runsd.intake", "runsd.why"},
+    "runsd.api": STORED | {"runsd.supervise", "runsd.intake", "runsd.why"},
     "runsd.cli": {"runsd_sdk", "runsd.config", "runsd.errors"},
     "runsd.cli.runsd": {"runsd_sdk", "runsd", "runsd.cli"},
     "runsd.daemon": {"runsd_sdk", "runsd"},
