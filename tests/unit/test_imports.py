@@ -14,7 +14,7 @@ PURE = {"runsd.run", "runsd.admission", "runsd.billing", "runsd.retry"}
 BELOW = LEAVES | PURE | {"runsd_sdk"}
 STORED = BELOW | {"runsd.store", "runsd.logs", "runsd.engine.port", "runsd.metrics"}
 LOOPS = STORED | {"runsd.engine.cgroup", "runsd.engine.init"}
-"""What the loops may stand on. Of the Engine they know the port, the host's cgroups, and what its init says."""
+"""What the loops may stand on. Of the Engine they know the port, cgroups, and what its init says."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "runsd_sdk": set(),
