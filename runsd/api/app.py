@@ -1,7 +1,9 @@
 """The HTTP application: every request is decoded by its route, handled, encoded; errors are mapped once."""
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
@@ -18,14 +20,17 @@ from runsd.errors import RunsdError
 log = structlog.get_logger()
 
 _MOST_BODY = 10 * 1024**2
+T = TypeVar("T")
 _Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(services: Services) -> web.Application:
     """Return the application over these services."""
     app = web.Application(middlewares=[_map_errors], client_max_size=_MOST_BODY)
+    changes = Changes()
+    app.on_shutdown.append(changes.settle)
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, _serve(route, services))
+        app.router.add_route(route.method, route.path, _serve(route, services, changes))
     document = json.dumps(openapi.document()).encode()
 
     async def describe(_: web.Request) -> web.Response:
@@ -35,7 +40,30 @@ def make_app(services: Services) -> web.Application:
     return app
 
 
-def _serve(route: Route, services: Services) -> _Serve:
+class Changes:
+    """Requests that change something: they go on to their end when the client leaves in the middle."""
+
+    def __init__(self) -> None:
+        self._going_on: set[asyncio.Task[Any]] = set()
+
+    async def whole(self, change: Coroutine[Any, Any, T]) -> T:
+        """Return what a change returns; cancelling the caller does not cut it in two."""
+        task = asyncio.create_task(change, name="change")
+        self._going_on.add(task)
+        task.add_done_callback(self._over)
+        return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._going_on.discard(task)
+        if not task.cancelled():
+            task.exception()  # asked for, since nobody may be left to whom it could be told
+
+    async def settle(self, _: web.Application) -> None:
+        """Wait for the changes whose clients have left."""
+        await asyncio.gather(*self._going_on, return_exceptions=True)
+
+
+def _serve(route: Route, services: Services, changes: Changes) -> _Serve:
     async def serve(request: web.Request) -> web.StreamResponse:
         call = Call(
             services,
@@ -44,7 +72,8 @@ def _serve(route: Route, services: Services) -> _Serve:
             await decode_body(request, route.body, route.most_bytes),
             decode_query(request, route.query),
         )
-        reply = await route.handler(call)
+        handled = route.handler(call)
+        reply = await (handled if route.method == "GET" else changes.whole(handled))
         return _encode(reply) if isinstance(reply, Reply) else reply
 
     return serve

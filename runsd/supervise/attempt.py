@@ -240,6 +240,7 @@ class Attempt:
             if not stored:  # cancelled in between
                 stored = await self._tools.attempts.finish(work, ended)
         self._tell()
+        self._tools.signals.notify("queue")
         self._count(ended, retried=delay_s is not None)
         self._log.info(
             "run.finished" if delay_s is None else "run.retrying",
