@@ -39,10 +39,10 @@ def billed_us(started_us: int, finished_us: int, *, limit_us: int) -> int:
 
 
 def lines(started_us: int, duration_us: int, *, cpu_milli: int) -> list[Line]:
-    """Split an attempt at UTC midnights."""
+    """Split an attempt at UTC midnights; one that took no time is a line of nothing."""
     found: list[Line] = []
     at, end = started_us, started_us + duration_us
-    while at < end:
+    while at < end or not found:
         midnight = micros(_next_midnight(instant(at)))
         upto = min(end, midnight)
         found.append(Line(instant(at).strftime("%Y-%m-%d"), (upto - at) * cpu_milli))
