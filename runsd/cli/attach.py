@@ -74,7 +74,7 @@ def interrupts(client: "RunsClient", run_ids: list[str]) -> Iterator[None]:
     def cancel() -> None:
         from runsd_sdk import RunsdError
 
-        for run_id in run_ids:
+        for run_id in reversed(run_ids):  # the queued ones first, lest they start meanwhile
             try:
                 client.cancel(run_id)
             except RunsdError as error:

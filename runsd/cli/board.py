@@ -63,4 +63,4 @@ class Board:
         said = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
         cost = sum((Decimal(run.usage.cost_usd) for run in self.runs.values()), Decimal(0))
         seconds = sum(run.usage.vcpu_seconds for run in self.runs.values())
-        return f"{len(self.values)} runs: {said}; {seconds:.1f} vCPU-seconds, {output.money(f'{cost:f}')}"
+        return f"{len(self.values)} runs: {said}; {seconds:.3f} vCPU-seconds, {output.money(f'{cost:f}')}"

@@ -31,7 +31,6 @@ def map(
     Exits 0 if all runs succeeded, else 1. The first Ctrl-C cancels all runs, the second leaves them.
     """
     values = understood(over.parse, over_, "--over")
-    assert values is not None  # noqa: S101 the option is required
     fields = described(image, command, options, file)
     with session.connected() as client:
         handles = _submit(client, fields, values, options.idempotency_key)
@@ -55,7 +54,7 @@ def _submit(
     for start in range(0, len(specs), calls.BATCH):
         part = specs[start : start + calls.BATCH]
         own_key = f"{key}-{start}" if key else None
-        found += client.create_batch(part, idempotency_key=own_key)  # type: ignore[arg-type]
+        found += client.create_batch(part, idempotency_key=own_key)
     return found
 
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints, overload
 
 import typer
 
@@ -157,6 +157,14 @@ def pairs(texts: Sequence[str] | None, option: str) -> dict[str, str] | None:
             raise typer.BadParameter(f"{text!r} is not K=V", param_hint=option)
         found[key] = value
     return found or None
+
+
+@overload
+def understood(read: Callable[[str], T], text: str, option: str) -> T: ...
+
+
+@overload
+def understood(read: Callable[[str], T], text: str | None, option: str) -> T | None: ...
 
 
 def understood(read: Callable[[str], T], text: str | None, option: str) -> T | None:

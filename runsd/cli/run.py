@@ -60,7 +60,7 @@ def rerun(
     json: JsonFlag = False,
 ) -> None:
     """Run again, with changes if you like; print the new id."""
-    fields = described(image, None, options, file)
+    fields = described(image, None, options, file, image_needed=False)
     with session.connected() as client:
         before = client.get(run_id(client, id))
         if words := command_line(command):
@@ -70,7 +70,12 @@ def rerun(
 
 
 def described(
-    image: str | None, command: list[str] | None, options: SpecOptions, file: Path | None
+    image: str | None,
+    command: list[str] | None,
+    options: SpecOptions,
+    file: Path | None,
+    *,
+    image_needed: bool = True,
 ) -> dict[str, Any]:
     """Return what a spec file, the options and the arguments say together, the later over the earlier."""
     from runsd_sdk import fields
@@ -81,7 +86,10 @@ def described(
         said["image"] = image
     if words := command_line(command):
         said["command" if "command" in written else "args"] = words
-    return fields.merged(written, said)
+    found = fields.merged(written, said)
+    if "image" not in found and image_needed:
+        raise typer.BadParameter("which image? name one, or a --file that does", param_hint="IMAGE")
+    return found
 
 
 def submitted(run: "Run", *, json: bool) -> None:

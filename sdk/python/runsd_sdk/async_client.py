@@ -57,7 +57,7 @@ class AsyncRunsClient:
         )
 
     async def create_batch(
-        self, specs: Sequence[SpecFields], *, idempotency_key: str | None = None
+        self, specs: Sequence[SpecFields | Mapping[str, object]], *, idempotency_key: str | None = None
     ) -> builtins.list[AsyncRunHandle]:
         """Submit up to 1,000 runs together, or none of them."""
         batch = await self._driver.ask(calls.create_batch(specs, idempotency_key=idempotency_key))

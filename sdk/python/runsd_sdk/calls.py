@@ -187,7 +187,7 @@ def list_events(
 
 def follow_events(run_id: str | None = None, *, since: int | None = None) -> Feed[Event]:
     """Ask for events as they happen, from after the event ``since``."""
-    query = _query(since=since, follow="true")
+    query = _query(since=since)
     return Feed(path=_events_path(run_id), parse=Event.model_validate_json, accept=SSE, query=query)
 
 

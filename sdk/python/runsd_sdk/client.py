@@ -53,7 +53,7 @@ class RunsClient:
         return RunHandle(self, self._driver.ask(calls.create(spec, idempotency_key=idempotency_key)))
 
     def create_batch(
-        self, specs: Sequence[SpecFields], *, idempotency_key: str | None = None
+        self, specs: Sequence[SpecFields | Mapping[str, object]], *, idempotency_key: str | None = None
     ) -> builtins.list[RunHandle]:
         """Submit up to 1,000 runs together, or none of them."""
         batch = self._driver.ask(calls.create_batch(specs, idempotency_key=idempotency_key))

@@ -59,7 +59,7 @@ class InvalidSpec(RunsdError, ValueError):
     """Fields that the daemon would refuse; ``errors`` names each with its remedy."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        super().__init__("; ".join(describe(error) for error in errors))
+        super().__init__("cannot accept " + "; ".join(describe(error) for error in errors))
         self.errors = list(errors)
 
     @classmethod
