@@ -1,6 +1,7 @@
 """What systemd is told: ready, alive, stopping. Silent where nobody listens. Source: sd_notify(3)."""
 
 import asyncio
+import contextlib
 import os
 import socket
 
@@ -20,8 +21,10 @@ async def keep_alive() -> None:
 
     They come from the event loop itself: a loop that hangs shows none, and is restarted.
     """
+    # sd_watchdog_enabled(3): the variables may have been meant for a process that started us.
+    meant_for = os.environ.get("WATCHDOG_PID", str(os.getpid()))
     interval_us = int(os.environ.get("WATCHDOG_USEC", "0"))
-    while interval_us:
+    while interval_us and meant_for == str(os.getpid()):
         _tell("WATCHDOG=1")
         await asyncio.sleep(interval_us / 2e6)
 
@@ -30,6 +33,11 @@ def _tell(state: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+    # A service manager that does not listen any more is no reason to fail: sd_notify(3) says to ignore it.
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender,
+    ):
+        sender.settimeout(0)  # one that is far behind must not halt the event loop
         sender.connect("\0" + address[1:] if address.startswith("@") else address)
-        sender.sendall(state.encode())
+        sender.send(state.encode())

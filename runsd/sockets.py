@@ -12,34 +12,45 @@ from runsd.errors import NotNow
 _FIRST_PASSED = 3  # sd_listen_fds(3)
 _MODE = 0o660
 _BACKLOG = 1024
+_PROBE_S = 2.0
 
 
 @contextmanager
 def listening_socket(path: Path) -> Iterator[socket.socket]:
     """Lend a listening Unix socket: the one that systemd passed, or a new one at the path, mode 0660.
 
-    A socket file that nobody answers at is replaced. Raises NotNow when another daemon answers there, or
-    when the path is no socket or cannot be made.
+    A socket file that nobody answers at is replaced, and ours is removed at the end; the one that systemd
+    passed is systemd's to remove. Raises NotNow when another daemon answers there, when the path is no socket
+    or cannot be made, or when what was passed is not one listening Unix socket.
     """
     passed = _passed()
     if passed is not None:
         with passed:
             yield passed
         return
-    listener = _bound(path)
-    try:
-        with listener:
+    with _bound(path) as listener:
+        made = _identity(path)
+        try:
             yield listener
-    finally:
-        path.unlink(missing_ok=True)
+        finally:
+            if _identity(path) == made:
+                path.unlink(missing_ok=True)
 
 
 def _passed() -> socket.socket | None:
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+    # Taken once and out of the environment: they are not meant for programs that we start.
+    pid, number, _ = (os.environ.pop(f"LISTEN_{name}", None) for name in ("PID", "FDS", "FDNAMES"))
+    if pid != str(os.getpid()):
         return None
-    if os.environ.get("LISTEN_FDS") != "1":
-        raise NotNow("cannot use the sockets that were passed: exactly one is expected; check runsd.socket")
-    return socket.socket(fileno=_FIRST_PASSED)
+    if number != "1":
+        raise NotNow(f"cannot use {number} passed sockets: exactly one is expected; check runsd.socket")
+    passed = socket.socket(fileno=_FIRST_PASSED)
+    # Whoever reaches a socket of runsd is root on this host: only a Unix socket has a group and a mode.
+    if passed.family != socket.AF_UNIX or not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        passed.close()
+        raise NotNow("cannot use the passed socket: it is no listening Unix socket; check runsd.socket")
+    passed.set_inheritable(False)
+    return passed
 
 
 def _bound(path: Path) -> socket.socket:
@@ -73,9 +84,20 @@ def _clear(path: Path) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_PROBE_S)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
             return
+        except TimeoutError:
+            pass  # a daemon that hangs, behind a full backlog, is still a daemon
     raise NotNow(f"cannot listen at {path}: another daemon answers there; stop it or choose another --socket")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
