@@ -1,6 +1,5 @@
 """The command ``runs``: what people type. Commands load the SDK only when they need it."""
 
-import os
 import sys
 from typing import NoReturn
 
@@ -10,7 +9,6 @@ from runsd.cli import control, events, logs, map, ps, run, show, stats, usage, v
 
 USAGE = 2
 USAGE_OF_RUN = 125  # as docker: 2 could be the program's own
-BROKEN_PIPE = 141
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -49,11 +47,6 @@ def execute(words: list[str]) -> int:
     """Run one command; return its exit code."""
     try:
         code = app(words, prog_name="runs", standalone_mode=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has what it wanted. Python would flush once more at exit, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
     except KeyboardInterrupt:
         return INTERRUPTED
     except typer.TyperException as error:

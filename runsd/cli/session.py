@@ -1,5 +1,6 @@
 """A command's talk with the daemon: one client, and every error as a sentence and an exit code."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from runsd_sdk import RunsClient
+
+BROKEN_PIPE = 141  # as a shell reports SIGPIPE
 
 
 @contextmanager
@@ -22,6 +25,11 @@ def connected(*, stands_for_run: bool = False) -> "Iterator[RunsClient]":
     try:
         with RunsClient() as client:
             yield client
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has what it wanted. Python would flush once more at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(BROKEN_PIPE) from None
     except RunsdError as error:
         from runsd.cli.outcome import NOT_THE_PROGRAM
 
