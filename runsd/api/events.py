@@ -7,7 +7,7 @@ from pydantic import Field
 from runsd_sdk.run import EventList
 
 from runsd.api.call import Call, Query, Reply
-from runsd.api.streams import KEEP_ALIVE_S, SSE, Streamed, streaming
+from runsd.api.streams import KEEP_ALIVE_S, SSE, Item, Streamed, streaming
 from runsd.errors import Refused, Unknown
 from runsd.signals import woken
 
@@ -58,8 +58,7 @@ async def _follow(call: Call, run_id: str | None, after: int, out: Streamed) -> 
         while True:
             over = run_id is not None and await _is_over(call, run_id)
             while events := await services.events.after(call.project, after, run_id=run_id, limit=_PAGE):
-                for event in events:
-                    await out.item(str(event.id), event.type, event)
+                await out.items(Item(str(event.id), event.type, event) for event in events)
                 after = events[-1].id
             if over or services.draining.is_set():
                 return over

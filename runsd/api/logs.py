@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import Field
 
 from runsd.api.call import Call, Query
-from runsd.api.streams import KEEP_ALIVE_S, NDJSON, SSE, TEXT, Streamed, streaming
+from runsd.api.streams import KEEP_ALIVE_S, NDJSON, SSE, TEXT, Item, Streamed, streaming
 from runsd.engine.port import Stream
 from runsd.errors import Unknown
 from runsd.logs.reader import Cursor, LogQuery, Part, entries, missing_text
@@ -70,10 +70,10 @@ async def _send(call: Call, query: LogQuery, out: Streamed, until: Cursor | None
 
 
 async def _send_entries(out: Streamed, part: Part, until: Cursor | None) -> None:
-    for entry in entries(part):
-        if until is not None and Cursor.parse(entry.cursor) > until:
-            return
-        await out.item(entry.cursor, "log", entry)
+    found = entries(part)
+    if until is not None:
+        found = [entry for entry in found if Cursor.parse(entry.cursor) <= until]
+    await out.items(Item(entry.cursor, "log", entry) for entry in found)
 
 
 async def _send_text(out: Streamed, part: Part) -> None:

@@ -1,7 +1,8 @@
 """Answers that go on: server-sent events, lines of JSON, raw bytes. They end when the daemon drains."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from aiohttp import web
 from runsd_sdk.wire import Answer
@@ -14,6 +15,15 @@ TEXT = "text/plain"
 KEEP_ALIVE_S = 15.0
 
 
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to send, with the id from which a client can go on."""
+
+    id: str
+    event: str
+    answer: Answer
+
+
 class Streamed:
     """An open answer in one of the three formats."""
 
@@ -21,11 +31,16 @@ class Streamed:
         self.response = response
         self._format = format
 
-    async def item(self, id: str, event: str, answer: Answer) -> None:
-        """Send one item; returns when the client's side has room, so memory stays bounded."""
-        data = answer.model_dump_json(by_alias=True)
-        text = f"id: {id}\nevent: {event}\ndata: {data}\n\n" if self._format == SSE else f"{data}\n"
-        await self.response.write(text.encode())
+    async def items(self, items: Iterable[Item]) -> None:
+        """Send some items; returns when the client's side has room, so memory stays bounded."""
+        if self._format == SSE:
+            texts = (
+                f"id: {i.id}\nevent: {i.event}\ndata: {i.answer.model_dump_json(by_alias=True)}\n\n"
+                for i in items
+            )
+        else:
+            texts = (f"{item.answer.model_dump_json(by_alias=True)}\n" for item in items)
+        await self.response.write("".join(texts).encode())
 
     async def bytes(self, data: bytes) -> None:
         """Send raw bytes."""
