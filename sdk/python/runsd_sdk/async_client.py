@@ -7,14 +7,13 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from runsd_sdk import address, calls, fields, flows, streams
-from runsd_sdk.aio import AsyncDriver
 from runsd_sdk.async_handle import AsyncRunHandle
+from runsd_sdk.async_volumes import AsyncVolumes
 from runsd_sdk.calls import Stream
 from runsd_sdk.fields import SpecFields
 from runsd_sdk.host import Health, Info, Usage
 from runsd_sdk.link import Link
 from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunResult, Why
-from runsd_sdk.volumes import AsyncVolumes
 
 
 class AsyncRunsClient:
@@ -32,6 +31,8 @@ class AsyncRunsClient:
         project: str | None = None,
         patience_seconds: float = 60,
     ) -> None:
+        from runsd_sdk.aio import AsyncDriver  # loads the HTTP client: a third of the import's time
+
         self._link = Link(patience_s=patience_seconds)
         self._driver = AsyncDriver(address.find(host, api_key=api_key, project=project), self._link)
         self.volumes = AsyncVolumes(self._driver)

@@ -13,7 +13,6 @@ from runsd_sdk.handle import RunHandle
 from runsd_sdk.host import Health, Info, Usage
 from runsd_sdk.link import Link
 from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunResult, Why
-from runsd_sdk.sync import SyncDriver
 from runsd_sdk.volumes import Volumes
 
 
@@ -32,6 +31,8 @@ class RunsClient:
         project: str | None = None,
         patience_seconds: float = 60,
     ) -> None:
+        from runsd_sdk.sync import SyncDriver  # loads the HTTP client: a third of the import's time
+
         self._link = Link(patience_s=patience_seconds)
         self._driver = SyncDriver(address.find(host, api_key=api_key, project=project), self._link)
         self.volumes = Volumes(self._driver)

@@ -8,9 +8,10 @@ from typing import Any, get_type_hints
 import pytest
 import runsd_sdk
 from runsd_sdk import AsyncRunHandle, AsyncRunsClient, RunHandle, RunsClient
+from runsd_sdk.async_volumes import AsyncVolumes
 from runsd_sdk.fields import SpecFields
 from runsd_sdk.spec import RunSpec
-from runsd_sdk.volumes import AsyncVolumes, Volumes
+from runsd_sdk.volumes import Volumes
 
 PAIRS = [(RunsClient, AsyncRunsClient), (RunHandle, AsyncRunHandle), (Volumes, AsyncVolumes)]
 
