@@ -1,0 +1,164 @@
+"""Cancelling a run at every point of its life, also by two at once and when it is about to end."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from runsd_sdk import Conflict, NotFound, RunHandle, RunResult, RunsClient
+from runsd_sdk.run import Phase, Reason, Status
+
+from tests.daemon.harness import Daemon, container_name, first_line
+
+OBEYS_TERM = "trap 'echo bye; exit 5' TERM; echo ready; while :; do sleep 0.1; done"
+IGNORES_TERM = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+
+
+@pytest.fixture
+def silent_registry() -> Iterator[str]:
+    """The address of something that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield "{}:{}".format(*server.getsockname())
+
+
+def test_cancel_while_queued_ends_the_run_at_once(daemon: Daemon) -> None:
+    blocker = daemon.submit("sleep", "60", resources={"requests": {"memory": "2Gi"}})
+    daemon.until(blocker.id, "run.running")
+    queued = daemon.submit("true")
+    run = queued.cancel()
+    assert (run.status, run.phase, run.reason) == (Status.CANCELLED, Phase.FINISHED, Reason.CANCELLED)
+    assert (run.attempt, run.started_at, run.usage.cost_usd) == (0, None, "0")
+    blocker.cancel()
+    assert cancelled(blocker).started_at is not None
+
+
+def test_cancel_while_pulling_does_not_wait_for_the_registry(daemon: Daemon, silent_registry: str) -> None:
+    handle = daemon.submit("true", image=f"{silent_registry}/app:1")
+    daemon.until(handle.id, "run.pulling")
+    assert handle.refresh().phase is Phase.PULLING
+    asked = time.monotonic()
+    handle.cancel()
+    result = cancelled(handle)
+    assert time.monotonic() - asked < 3
+    assert (result.started_at, result.exit_code) == (None, None)
+    assert "pulled" in str(result.message)
+
+
+def test_cancel_while_pulling_leaves_the_pull_to_the_others(daemon: Daemon, silent_registry: str) -> None:
+    image = f"{silent_registry}/shared:1"
+    one, other = (daemon.submit("true", image=image) for _ in range(2))
+    for handle in (one, other):
+        daemon.until(handle.id, "run.pulling")
+    one.cancel()
+    cancelled(one)
+    assert other.refresh().phase is Phase.PULLING
+    other.cancel()
+    cancelled(other)
+
+
+def test_cancel_while_starting_removes_the_container(daemon: Daemon) -> None:
+    handles = [daemon.submit("sleep", "60", stop_grace_seconds=0) for _ in range(3)]
+    for handle in handles:
+        daemon.until(handle.id, "run.image_ready")
+        handle.cancel()
+    for handle in handles:
+        cancelled(handle)
+        assert not running(daemon, handle.id)
+
+
+def test_cancel_while_running_gives_the_process_its_grace(daemon: Daemon) -> None:
+    handle = daemon.submit("sh", "-c", OBEYS_TERM, stop_grace_seconds=30)
+    assert first_line(handle) == "ready\n"
+    run = handle.cancel()
+    assert (run.status, run.phase) == (Status.RUNNING, Phase.STOPPING)
+    result = cancelled(handle)
+    assert (result.exit_code, result.stdout) == (5, "ready\nbye\n")
+    assert result.usage.vcpu_seconds > 0
+
+
+def test_cancel_while_running_kills_a_process_that_ignores_sigterm(daemon: Daemon) -> None:
+    handle = daemon.submit("sh", "-c", IGNORES_TERM, stop_grace_seconds=1)
+    assert first_line(handle) == "ready\n"
+    asked = time.monotonic()
+    handle.cancel()
+    result = cancelled(handle)
+    assert time.monotonic() - asked >= 1
+    assert result.exit_code == 137
+    assert not running(daemon, handle.id)
+
+
+@pytest.mark.timeout(90)
+def test_cancel_at_the_instant_of_the_exit_agrees_with_what_the_engine_saw(daemon: Daemon) -> None:
+    seen = set()
+    for n in range(15):
+        handle = daemon.submit("sleep", "0.3")
+        daemon.until(handle.id, "run.running")
+        time.sleep(0.2 + n * 0.01)
+        since = time.time() - 60
+        handle.cancel()
+        result = handle.wait(30)
+        events = engine_events(daemon, handle.id, since)
+        died = next(event for event in events if event["Action"] == "die")
+        assert died["Actor"]["Attributes"]["exitCode"] == str(result.exit_code)
+        if any(event["Action"] == "kill" for event in events):
+            assert (result.status, result.reason) == (Status.CANCELLED, Reason.CANCELLED)
+        else:
+            assert (result.status, result.exit_code) == (Status.SUCCEEDED, 0)
+        seen.add(result.status)
+    assert seen <= {Status.SUCCEEDED, Status.CANCELLED}
+
+
+def test_two_clients_cancelling_at_once_are_both_answered(daemon: Daemon) -> None:
+    handle = daemon.submit("sh", "-c", OBEYS_TERM)
+    assert first_line(handle) == "ready\n"
+    both = threading.Barrier(2)
+    answers = []
+
+    def cancel() -> None:
+        with RunsClient(f"unix://{daemon.socket}") as client:
+            client.health()
+            both.wait(10)
+            answers.append(client.cancel(handle.id))
+
+    threads = [threading.Thread(target=cancel) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 2
+    assert cancelled(handle).stdout == "ready\nbye\n"
+    stops = [event for event in daemon.client.events(handle.id) if event.type == "run.stopping"]
+    assert len(stops) == 1
+
+
+def test_the_result_of_an_ended_run_never_changes(daemon: Daemon) -> None:
+    result = daemon.run("sh", "-c", "echo out; exit 4")
+    assert daemon.client.cancel(result.id).wire() == daemon.client.get(result.id).wire()
+    with pytest.raises(Conflict, match="finished"):
+        daemon.client.extend(result.id, 600)
+    daemon.restart()
+    assert daemon.client.result(result.id) == result
+
+
+def test_cancelling_what_is_not_there_is_said(daemon: Daemon) -> None:
+    with pytest.raises(NotFound):
+        daemon.client.cancel("run_00000000000000000000000000")
+
+
+def cancelled(handle: RunHandle) -> RunResult:
+    result = handle.wait(30)
+    assert (result.status, result.reason) == (Status.CANCELLED, Reason.CANCELLED)
+    return result
+
+
+def running(daemon: Daemon, run_id: str) -> bool:
+    names = daemon.eye.containers(filters={"name": container_name(run_id), "status": "running"})
+    return bool(names)
+
+
+def engine_events(daemon: Daemon, run_id: str, since: float) -> list[dict[str, Any]]:
+    """Return what the Engine remembers of a run's container."""
+    container = {"container": container_name(run_id)}
+    return list(daemon.eye.events(since=since, until=time.time(), filters=container, decode=True))
