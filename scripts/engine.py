@@ -22,6 +22,8 @@ from packages import CannotDo, install, root_prefix
 DEFAULT = "unix:///var/run/docker.sock"
 NEEDED_BYTES = 2 * 10**9
 START_SECONDS = 60
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+FAILURES = (OSError, http.client.HTTPException, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +40,47 @@ class Places:
 
 def main() -> None:
     """Make sure that an Engine answers, and print its address."""
-    host, places = address(), Places()
+    host = address()
     try:
         facts = ask(host, "/info")
-    except PermissionError:
-        raise CannotDo(
-            f"cannot use the Engine at {host}: permission denied; "
-            "run `sudo usermod -aG docker $USER` and log in again, or repeat this as root"
-        ) from None
-    except (OSError, http.client.HTTPException, ValueError) as failure:
+    except FAILURES as failure:
         if host != DEFAULT:
             raise CannotDo(
-                f"cannot reach the Engine at {host} ({failure}); start it, or unset DOCKER_HOST"
+                f"cannot use the Engine at {host} ({failure}); start it, or unset DOCKER_HOST"
             ) from None
-        check_disk(places.data)
-        start(places)
-        facts = ask(host, "/info")
+        if os.geteuid() == 0:
+            start(Places())
+        else:
+            become_root(failure)
+        facts = ask_again(host)
     if host.startswith("unix:"):
         check_disk(Path(facts["DockerRootDir"]))
     print(f"Engine {facts['ServerVersion']} answers at {host}", file=sys.stderr)
     print(host)
+
+
+def become_root(failure: Exception) -> None:
+    """Let root find or start the Engine: only root can tell a dead one's socket from a living one's."""
+    sudo = root_prefix()
+    if sudo is None:
+        raise CannotDo(
+            f"cannot use or start a Docker Engine at {DEFAULT} ({failure}): this needs root, sudo, "
+            "or a user in the group docker"
+        )
+    done = subprocess.run([*sudo, sys.executable, __file__], stdout=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+
+
+def ask_again(host: str) -> dict[str, Any]:
+    """Ask the Engine that should answer by now."""
+    try:
+        return ask(host, "/info")
+    except FAILURES as failure:
+        raise CannotDo(
+            f"cannot use the Engine at {host} ({failure}); "
+            "run `sudo usermod -aG docker $USER` and log in again, or repeat this as root"
+        ) from None
 
 
 def address() -> str:
@@ -97,25 +120,20 @@ def check_disk(folder: Path) -> None:
 
 
 def start(places: Places) -> None:
-    """Install the Engine where it is missing, start it, and wait until it answers."""
-    prefix = root_prefix()
-    if prefix is None:
-        raise CannotDo(
-            "cannot start a Docker Engine: none answers at "
-            f"{DEFAULT}, and there is neither root nor sudo to install or start one"
-        )
-    if shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
+    """Install the Engine where it is missing, start it, and wait until it answers. Needs root."""
+    check_disk(places.data)
+    if shutil.which("dockerd", path=PATH) is None:
         install(needed_packages(), purpose="start a Docker Engine")
     if Path("/run/systemd/system").is_dir():
-        subprocess.run([*prefix, "systemctl", "start", "docker"], check=False)
+        subprocess.run(["systemctl", "start", "docker"], check=False)
         wait(places, pid=None)
     elif (running := owner(places.pid, "dockerd")) is not None:
         wait(places, pid=running)
     else:
         for leftover in leftovers(places):
-            subprocess.run([*prefix, "rm", "-f", str(leftover)], check=True)
-        wait(places, pid=launch(prefix, places))
-    lend_socket(prefix, places)
+            leftover.unlink()
+        wait(places, pid=launch(places))
+    lend_socket(places)
 
 
 def needed_packages() -> list[str]:
@@ -167,13 +185,14 @@ def abandoned(path: Path) -> bool:
     return False
 
 
-def launch(prefix: list[str], places: Places) -> int:
+def launch(places: Places) -> int:
     """Start dockerd in a session of its own and return its pid."""
     print(f"starting dockerd (log: {places.log}) …", file=sys.stderr, flush=True)
-    path = "PATH=$PATH:/usr/sbin:/sbin"  # sudo and plain users may not have these
-    detached = f'{path}; setsid dockerd >"$1" 2>&1 </dev/null & echo $!'
-    command = [*prefix, "sh", "-c", detached, "sh", str(places.log)]
-    return int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    with places.log.open("wb") as log:
+        return subprocess.Popen(
+            ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            env={**os.environ, "PATH": PATH},
+        ).pid  # fmt: skip
 
 
 def wait(places: Places, *, pid: int | None) -> None:
@@ -200,12 +219,10 @@ def wait(places: Places, *, pid: int | None) -> None:
 
 
 def answers(host: str) -> bool:
-    """Say whether an Engine is there, even if it is not ours to use."""
+    """Say whether an Engine is there."""
     try:
         ask(host, "/version", timeout_s=2)
-    except PermissionError:
-        return True
-    except (OSError, http.client.HTTPException, ValueError):
+    except FAILURES:
         return False
     return True
 
@@ -218,11 +235,12 @@ def log_tail(path: Path) -> str:
         return ""
 
 
-def lend_socket(prefix: list[str], places: Places) -> None:
+def lend_socket(places: Places) -> None:
     """Let the user whose sudo started the Engine use it, until it restarts."""
-    if os.access(places.socket, os.W_OK):
+    user = os.environ.get("SUDO_UID")
+    if user is None:
         return
-    subprocess.run([*prefix, "chown", str(os.geteuid()), str(places.socket)], check=True)
+    os.chown(places.socket, int(user), -1)
     print(
         f"{places.socket} is yours until the Engine restarts; "
         "`sudo usermod -aG docker $USER` makes that lasting",

@@ -38,7 +38,10 @@ def main() -> None:
             if not present(client, name):
                 print(f"making {name} …", file=sys.stderr, flush=True)
                 begun = time.monotonic()
-                how = MAKERS[name](client)
+                try:
+                    how = MAKERS[name](client)
+                except DockerException as failure:
+                    raise packages.CannotDo(f"cannot make {name}: {failure}") from None
                 print(f"made {name} {how} in {time.monotonic() - begun:.1f} s", file=sys.stderr)
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from http.client import HTTPException
 
 import docker
 import engine
@@ -44,7 +43,7 @@ def engine_host() -> str:
     host = engine.address()
     try:
         engine.ask(host, "/version")
-    except (OSError, HTTPException, ValueError) as failure:
+    except engine.FAILURES as failure:
         pytest.fail(f"no Docker Engine answers at {host} ({failure}); run `make engine`", pytrace=False)
     return host
 

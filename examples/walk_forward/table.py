@@ -66,7 +66,7 @@ def show(results: Sequence[RunResult], month: Usage) -> None:
             number(said.get("baseline"), 2),
             number(bill.duration_seconds, 3),
             number(bill.vcpu_seconds, 3),
-            number(bill.cpu_seconds_used, 2),
+            number(bill.cpu_seconds_used, 2) + ("~" if bill.source == "samples" else ""),
             f"{bill.memory_peak_bytes / 2**20:.0f} MiB" if bill.memory_peak_bytes else "",
             f"${Decimal(bill.cost_usd):f}",
             end_section=fold == len(results) - 1,

@@ -68,7 +68,7 @@ def test_an_address_where_nobody_answers_is_said_in_one_sentence(tmp_path: Path)
     )
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.startswith("cannot reach the Engine at ")
+    assert done.stderr.startswith("cannot use the Engine at ")
     assert done.stderr.count("\n") == 1
 
 
