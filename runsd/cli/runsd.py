@@ -53,6 +53,28 @@ def serve(
 
 
 @app.command()
+def doctor(
+    config_file: _Config = None,
+    socket: _Socket = None,
+    data_dir: _DataDir = None,
+    docker_host: _DockerHost = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Look at this host and say how to mend what would keep runs from working. Exits 1 on a failure."""
+    from runsd.doctor import report  # only here: the other commands need not wait for it
+
+    findings = report.findings(
+        config_file or places.default_config(),
+        socket=socket or places.default_socket(),
+        data_dir=data_dir or places.default_data_dir(),
+        docker_host=docker_host,
+    )
+    sys.stdout.write(report.as_json(findings) if as_json else report.as_text(findings))
+    raise typer.Exit(1 if report.failed(findings) else 0)
+
+
+@app.command()
 def openapi() -> None:
     """Print the API's OpenAPI 3.1 document."""
     from runsd.api.openapi import document

@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.logs": BELOW | {"runsd.engine.port"},
     "runsd.supervise": LOOPS,
     "runsd.api": STORED | {"runsd.supervise", "runsd.intake", "runsd.why"},
+    "runsd.doctor": {"runsd_sdk", *LEAVES, "runsd.admission", "runsd.intake", "runsd.engine"},
     "runsd.cli": {"runsd_sdk", "runsd.config", "runsd.errors"},
     "runsd.cli.runsd": {"runsd_sdk", "runsd", "runsd.cli"},
     "runsd.daemon": {"runsd_sdk", "runsd"},

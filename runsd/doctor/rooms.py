@@ -1,0 +1,56 @@
+"""Places in the file system: how much room there is, on what, and whose they are."""
+
+import grp
+import os
+import shutil
+from pathlib import Path
+
+import psutil
+from runsd_sdk.quantity import format_bytes
+
+from runsd.doctor.finding import Finding, failure, ok, warning
+
+SCARCE_BYTES = 5 * 10**9
+TOO_LITTLE_BYTES = 500 * 10**6
+_REMOTE = {"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs"}
+_VOLATILE = {"tmpfs", "ramfs"}
+
+
+def judged_space(name: str, path: Path, remedy: str) -> Finding:
+    """Judge the room where a path lies, or will lie, and the kind of its file system."""
+    place = existing(path)
+    free, kind = shutil.disk_usage(place).free, file_system(place)
+    said = f"{format_bytes(free)} are free at {path} ({kind})"
+    if free < TOO_LITTLE_BYTES:
+        return failure(name, f"only {said}; {format_bytes(TOO_LITTLE_BYTES)} are the least", remedy)
+    if kind in _REMOTE:
+        said = f"{path} is on a network file system ({kind}), where files of databases break"
+        return failure(name, said, "choose a directory on a local disk")
+    if free < SCARCE_BYTES:
+        return warning(name, f"only {said}", remedy)
+    if kind in _VOLATILE:
+        return warning(name, f"{path} is in memory ({kind}): a reboot forgets all", "choose one on a disk")
+    return ok(name, said)
+
+
+def existing(path: Path) -> Path:
+    """Return the path, or the nearest directory above it that is there."""
+    return next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
+
+
+def file_system(path: Path) -> str:
+    """Return the kind of file system that holds a path."""
+    real = path.resolve()
+    mounted = [part for part in psutil.disk_partitions(all=True) if real.is_relative_to(part.mountpoint)]
+    # Of mounts at one place the last covers those before it.
+    longest = max(mounted, key=lambda part: (len(part.mountpoint), mounted.index(part)), default=None)
+    return longest.fstype if longest else "unknown"
+
+
+def owning_group(path: Path) -> str:
+    """Return the name of a file's group, or its number."""
+    number = path.stat().st_gid
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
