@@ -1,21 +1,27 @@
 """What attempts really use: exact from a cgroup of ours where that can be, else from samples."""
 
 import asyncio
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from runsd.clock import Clock
 from runsd.engine.cgroup import Cgroups
 from runsd.engine.port import Engine, EngineFacts
-from runsd.errors import EngineError
+from runsd.errors import EngineError, NotNow
 from runsd.logs.samples import Measured, Samples
+from runsd.signals import woken
 
 log = structlog.get_logger()
 
-_EVERY_S = 10.0
+# A young run is measured soon and then ever more seldom: without a cgroup of ours the last sample is all that
+# is known, and it should be no older than half of the run, or ten seconds.
+_FIRST_S = 0.25
+_LONGEST_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +34,20 @@ class Used:
     oom_kills: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Watched:
-    """A running attempt."""
+    """A running attempt, when it is measured next (by the monotonic clock) and how long after the last."""
 
     run_id: str
     attempt: int
     container: str
+    due: float = field(default_factory=lambda: time.monotonic() + _FIRST_S)
+    every_s: float = _FIRST_S
+
+    def measured(self) -> None:
+        """Put off the next time, twice as far as the last."""
+        self.every_s = min(_LONGEST_S, 2 * self.every_s)
+        self.due = time.monotonic() + self.every_s
 
 
 class UsageMeter:
@@ -49,6 +62,7 @@ class UsageMeter:
         self._clock = clock
         self._watched: dict[str, Watched] = {}
         self._last: dict[str, Used] = {}
+        self._earlier = asyncio.Event()
 
     @property
     def source(self) -> str:
@@ -69,6 +83,7 @@ class UsageMeter:
     def watching(self, name: str, watched: Watched) -> Iterator[None]:
         """Measure an attempt from time to time while it runs."""
         self._watched[name] = watched
+        self._earlier.set()
         try:
             yield
         finally:
@@ -103,15 +118,24 @@ class UsageMeter:
     async def serve(self) -> None:
         """Measure for as long as the daemon lives."""
         while True:
-            await asyncio.sleep(_EVERY_S)
-            measured = [m for name in list(self._watched) if (m := await self._measure(name)) is not None]
+            next_due = min((watched.due for watched in self._watched.values()), default=math.inf)
+            await woken(self._earlier, min(_LONGEST_S, max(0.0, next_due - time.monotonic())))
+            due = [name for name, watched in self._watched.items() if watched.due <= time.monotonic()]
+            measured = [m for name in due if (m := await self._measure(name)) is not None]
             if measured:
-                await self._samples.add(measured)
+                await self._store(measured)
+
+    async def _store(self, measured: Sequence[Measured]) -> None:
+        try:
+            await self._samples.add(measured)
+        except NotNow as failure:  # a series with a hole is no reason to stop
+            log.warning("usage.not_stored", error=str(failure))
 
     async def _measure(self, name: str) -> Measured | None:
         watched = self._watched.get(name)
         if watched is None:
             return None
+        watched.measured()
         try:
             cpu_us, memory, peak = await self._now(name, watched)
         except (EngineError, LookupError):
