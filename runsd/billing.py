@@ -6,11 +6,13 @@ An attempt is split at UTC midnights into lines; a day, a month and a run are su
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from runsd.clock import instant, micros
 
 NANO = 1_000_000_000
+# Python's own context rounds to 28 digits, which a large month at a fine price exceeds.
+_EXACT = Context(prec=200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def month(nano_vcpu_s: int, *, free_vcpu_s: int, price_usd: Decimal) -> Month:
 
 def cost_usd(nano_vcpu_s: int, price_usd: Decimal) -> Decimal:
     """Return the exact list price in US dollars."""
-    return Decimal(nano_vcpu_s).scaleb(-9) * price_usd
+    return _EXACT.multiply(Decimal(nano_vcpu_s).scaleb(-9, _EXACT), price_usd)
 
 
 def money(amount: Decimal) -> str:
