@@ -156,7 +156,8 @@ def mounted(mountinfo: str) -> Trees | None:
             continue
         path = Path(where.encode().decode("unicode_escape"))
         keys = ["unified"] if kind == "cgroup2" else options.split(",")
-        by_controller.update((key, path) for key in keys)
+        for key in keys:
+            by_controller.setdefault(key, path)  # a later one is somebody's second view, and may go away
     every = tuple(dict.fromkeys(by_controller.values()))
     if "memory" in by_controller and "cpuacct" in by_controller:
         return Trees(1, by_controller["cpuacct"], by_controller["memory"], every)

@@ -77,7 +77,11 @@ class UsageMeter:
         """Make the cgroup that will outlive the container of that name; None where that cannot be."""
         if self._cgroups is None:
             return None
-        return await self._cgroups.make(f"{self._instance}.{name}")
+        try:
+            return await self._cgroups.make(f"{self._instance}.{name}")
+        except OSError as failure:  # knowing less of its use is no reason not to run it
+            log.warning("cgroup.not_made", name=name, error=str(failure))
+            return None
 
     @contextmanager
     def watching(self, name: str, watched: Watched) -> Iterator[None]:

@@ -138,6 +138,7 @@ V1 = """\
 34 30 0:32 / /sys/fs/cgroup/memory rw shared:16 - cgroup cgroup rw,memory
 35 20 0:32 /docker/x /mnt/bound rw shared:16 - cgroup cgroup rw,memory
 36 30 0:33 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd
+37 20 0:32 / /srv/chroot/sys/fs/cgroup/memory rw shared:16 - cgroup cgroup rw,memory
 """
 V2 = "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
 
