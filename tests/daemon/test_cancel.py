@@ -71,6 +71,7 @@ def test_cancel_while_starting_removes_the_container(daemon: Daemon) -> None:
 def test_cancel_while_running_gives_the_process_its_grace(daemon: Daemon) -> None:
     handle = daemon.submit("sh", "-c", OBEYS_TERM, stop_grace_seconds=30)
     assert first_line(handle) == "ready\n"
+    daemon.until(handle.id, "run.running")  # output is seen before the Engine has answered the start
     run = handle.cancel()
     assert (run.status, run.phase) == (Status.RUNNING, Phase.STOPPING)
     result = cancelled(handle)
