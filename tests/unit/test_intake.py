@@ -118,7 +118,7 @@ def test_a_timeout_over_the_maximum_is_refused_later_too() -> None:
         ({"image": "a"}, {"image": "b"}, {"image": "b"}),
         ({"image": "a", "name": "n"}, {"name": None}, {"image": "a"}),
         ({"image": "a"}, {"name": None}, {"image": "a"}),
-        ({"env": {"A": "1", "B": "2"}}, {"env": {"A": "3", "C": "4"}}, {"env": {"A": "3", "B": "2", "C": "4"}}),
+        ({"env": {"A": "1", "B": "2"}}, {"env": {"A": "3", "C": ""}}, {"env": {"A": "3", "B": "2", "C": ""}}),
         ({"env": {"A": "1", "B": "2"}}, {"env": {"A": None}}, {"env": {"B": "2"}}),
         ({"command": ["a", "b"]}, {"command": ["c"]}, {"command": ["c"]}),
         ({"retries": None}, {"retries": {"limit": 1, "on": None}}, {"retries": {"limit": 1}}),
