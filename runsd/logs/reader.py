@@ -137,13 +137,15 @@ class LogReader:
             before = rows[-1]["id"]
 
     async def last_bytes(self, run_id: str, attempt: int, stream: Stream) -> tuple[bytes, bool]:
-        """Return the end of a stream, at most 1 MiB, and whether there was more before it."""
+        """Return the end of a stream, at most 1 MiB and no gap, and whether there was more before."""
         parts: list[bytes] = []
         size, before = 0, _BEYOND
         while size < RESULT_BYTES:
             given = {"run_id": run_id, "attempt": attempt, "stream": int(stream), "before": before}
             rows = await self._db.all(_LAST, given)
             for row in rows:
+                if row["at_byte"] + len(row["data"]) < before < _BEYOND:  # what came between was not kept
+                    return b"".join(reversed(parts))[-RESULT_BYTES:], True
                 parts.append(row["data"])
                 size += len(row["data"])
                 before = row["at_byte"]
