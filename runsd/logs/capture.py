@@ -77,8 +77,11 @@ class Capture:
 
     @property
     def positions(self) -> dict[Stream, int]:
-        """Bytes of each stream that are stored, or were until the cap took them."""
-        return dict(self._pieces.positions)
+        """Bytes of each stream that were fed or found: whoever goes on reading goes on behind them.
+
+        Some may be on their way to the disk still, and the cap may have taken some away again.
+        """
+        return self._pieces.ends
 
     @property
     def captured(self) -> Captured:

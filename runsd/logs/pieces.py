@@ -25,6 +25,14 @@ class Pieces:
         self.size = 0
         self._waiting: list[tuple[Stream, int, bytearray]] = []
 
+    @property
+    def ends(self) -> dict[Stream, int]:
+        """Bytes of each stream that have come, taken or not."""
+        ends = dict(self.positions)
+        for stream, _, data in self._waiting:
+            ends[stream] += len(data)
+        return ends
+
     def add(self, stream: Stream, data: bytes, at_us: int) -> None:
         """Append bytes of a stream."""
         if self._waiting and self._waiting[-1][0] is stream:
