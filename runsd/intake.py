@@ -1,8 +1,7 @@
 """What this host accepts: configured defaults filled in, and what it can never do refused. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import Any
 
 from runsd_sdk.quantity import format_bytes, format_cpu
 from runsd_sdk.spec import Requests, Resources, RunSpec
@@ -49,20 +48,6 @@ def check_timeout(timeout_s: int, settings: Settings) -> None:
     if timeout_s > settings.defaults.max_timeout_seconds:
         said = f"timeoutSeconds may be at most {settings.defaults.max_timeout_seconds} on this host"
         raise Refused(f"cannot accept this timeout: {said}", errors=[(("timeoutSeconds",), said)])
-
-
-def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """Apply a JSON merge patch (RFC 7396): objects are merged, null removes, the rest replaces."""
-    result = dict(base)
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        elif isinstance(value, Mapping):
-            below = result.get(key)
-            result[key] = merged(below if isinstance(below, Mapping) else {}, value)
-        else:
-            result[key] = value
-    return result
 
 
 def _objections(

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, Field, RootModel
+from runsd_sdk.fields import merged
 from runsd_sdk.run import Event, Metrics, Phase, Run, RunBatch, RunResult, Status, Why
 from runsd_sdk.spec import RunSpec
 
@@ -76,7 +77,7 @@ async def rerun(call: Call) -> Reply:
     """Run again, with overrides."""
     before = await call.services.runs.get(call.project, call.id)
     patch: dict[str, Any] = call.body.root
-    said = intake.merged(before.spec.model_dump(mode="json", by_alias=True), patch)
+    said = merged(before.spec.model_dump(mode="json", by_alias=True), patch)
     return await _submit(call, RunSpec.model_validate_json(json.dumps(said)), patch, rerun_of=before.id)
 
 

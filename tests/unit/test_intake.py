@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runsd_sdk.fields import merged
 from runsd_sdk.spec import RunSpec
 
 from runsd.admission import Resources
 from runsd.config import Settings
 from runsd.errors import Refused
-from runsd.intake import accept, capacity, check_timeout, largest_run, merged
+from runsd.intake import accept, capacity, check_timeout, largest_run
 
 HOST = Resources(4000, 8 * 2**30)
 LIMITED = Settings.model_validate(
