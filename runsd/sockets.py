@@ -12,7 +12,6 @@ from runsd.errors import NotNow
 _FIRST_PASSED = 3  # sd_listen_fds(3)
 _MODE = 0o660
 _BACKLOG = 1024
-_PROBE_S = 2.0
 
 
 @contextmanager
@@ -84,14 +83,14 @@ def _clear(path: Path) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(_PROBE_S)
+        probe.settimeout(0)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
             return
-        except TimeoutError:
-            pass  # a daemon that hangs, behind a full backlog, is still a daemon
+        except BlockingIOError:
+            pass  # unix(7): the backlog is full; a daemon that hangs is still a daemon
     raise NotNow(f"cannot listen at {path}: another daemon answers there; stop it or choose another --socket")
 
 

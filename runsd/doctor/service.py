@@ -39,7 +39,7 @@ def daemon(subject: Subject) -> Finding:
     path = subject.socket
     if not path.is_socket():
         return ok("daemon", f"none listens at {path} yet: `runsd serve` starts one")
-    if (refusal := _refusal(path, subject.patience_s)) is not None:
+    if (refusal := _refusal(path)) is not None:
         return refusal
     try:
         with RunsClient(f"unix://{path}", patience_seconds=0) as client:
@@ -77,14 +77,17 @@ def _present(path: Path, mode: int) -> Finding:
     return ok("socket", f"{said}: these may use it")
 
 
-def _refusal(path: Path, patience_s: float) -> Finding | None:
+def _refusal(path: Path) -> Finding | None:
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(patience_s)
+        probe.settimeout(0)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             return ok("daemon", f"none listens at {path} any more: the next `runsd serve` takes its place")
+        except BlockingIOError:  # unix(7): the backlog is full
+            remedy = "restart it (`sudo systemctl restart runsd`): its runs go on meanwhile"
+            return failure("daemon", f"whoever listens at {path} takes no connection: it hangs", remedy)
         except OSError as trouble:
-            said = f"cannot connect to {path}: {trouble.strerror or trouble}"
-            return failure("daemon", said, "join the socket's group, or restart the daemon if it hangs")
+            remedy = "join the group of the socket and log in again"
+            return failure("daemon", f"cannot connect to {path}: {trouble.strerror}", remedy)
     return None
