@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 CAPABILITIES: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
     "cgroups": lambda: os.geteuid() == 0 and any(os.access(tree, os.W_OK) for tree in _trees()),
+    "mounts": lambda: os.geteuid() == 0 and _mounts(),
     "docker-registry": lambda: shutil.which("docker-registry") is not None,
     "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
     "systemd-socket-activate": lambda: shutil.which("systemd-socket-activate") is not None,
@@ -44,6 +46,14 @@ class Capabilities:
         """Say at the end what was not tested, and why."""
         for name, count in sorted(self._skipped.items()):
             terminalreporter.write_line(f"NOT TESTED: {count} tests, for lack of {name}", yellow=True)
+
+
+def _mounts() -> bool:
+    """Say whether file systems may be mounted here, which containers often forbid."""
+    tried = subprocess.run(
+        ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False
+    )
+    return tried.returncode == 0
 
 
 def _trees() -> list[Path]:
