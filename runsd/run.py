@@ -37,7 +37,12 @@ NEXT: Final[dict[Phase, dict[Input, Phase]]] = {
     },
     Phase.PULLING: {**_LIVE, Input.READY: Phase.STARTING},
     Phase.PREPARING: {**_LIVE, Input.READY: Phase.STARTING},
-    Phase.STARTING: {**_LIVE, Input.PULL: Phase.PULLING, Input.STARTED: Phase.RUNNING},
+    Phase.STARTING: {
+        **_LIVE,
+        Input.PULL: Phase.PULLING,
+        Input.READY: Phase.STARTING,
+        Input.STARTED: Phase.RUNNING,
+    },
     Phase.RUNNING: _LIVE,
     Phase.STOPPING: {
         Input.STARTED: Phase.STOPPING,

@@ -160,16 +160,18 @@ class Attempts:
 
         await self._db.write(job)
 
-    async def started(self, work: Work, started_us: int) -> None:
+    async def started(self, work: Work, started_us: int) -> bool:
         """Starting → running, by the Engine's own instant; repeating it changes nothing."""
 
-        async def job(db: aiosqlite.Connection) -> None:
+        async def job(db: aiosqlite.Connection) -> bool:
             given = {"id": work.id, "attempt": work.attempt, "started_us": started_us}
+            if not await db.execute_fetchall(SQL["started"], given):
+                return False
             await db.execute(SQL["attempt_started"], given)
-            for _ in await db.execute_fetchall(SQL["started"], given):
-                await add_event(db, work.id, self._clock(), "run.running", {"attempt": work.attempt})
+            await add_event(db, work.id, self._clock(), "run.running", {"attempt": work.attempt})
+            return True
 
-        await self._db.write(job)
+        return await self._db.write(job)
 
     async def stop(self, work: Work, reason: Reason) -> bool:
         """Live → stopping: the intent is on record before the first signal."""

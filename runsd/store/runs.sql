@@ -93,7 +93,7 @@ returning id
 
 -- name: ready
 update runs set phase = 'starting', image_id = :image_id, image_digest = :image_digest
-where id = :id and attempt = :attempt and phase in ('pulling', 'preparing', 'starting')
+where id = :id and attempt = :attempt and phase in ('pulling', 'preparing', 'starting') and stop_us is null
 returning id
 
 -- name: created
