@@ -124,9 +124,13 @@ class Daemon:
         mine = {key: value for key, value in os.environ.items() if not key.startswith("RUNSD_")}
         return {**mine, **self._settings, "DOCKER_CONFIG": str(self.docker_config)}
 
-    def serve_again(self, *, socket: Path) -> "subprocess.CompletedProcess[str]":
-        """Try to serve the same data directory a second time, and return what came of it."""
-        command = [str(socket) if part == str(self.socket) else part for part in self._command]
+    def serve_again(
+        self, *, socket: Path | None = None, data_dir: Path | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Try to serve a second time, with another socket or other data, and return what came of it."""
+        command = list(self._command)
+        command[command.index("--socket") + 1] = str(socket or self.socket)
+        command[command.index("--data-dir") + 1] = str(data_dir or self.directory / "data")
         return subprocess.run(
             command, env=self.environment(), capture_output=True, text=True, timeout=READY_S, check=False
         )
@@ -138,13 +142,18 @@ class Daemon:
         self._process.wait(STOPPED_S)
         self._process = None
 
-    def terminate(self) -> int:
+    def terminate(self, signal: int = signal.SIGTERM) -> int:
         """Ask it to leave, and return its exit code."""
         assert self._process is not None
-        self._process.terminate()
+        self._process.send_signal(signal)
         code = self._process.wait(STOPPED_S)
         self._process = None
         return code
+
+    def ensure_up(self) -> None:
+        """Start it if it is not there."""
+        if self._process is None:
+            self.start()
 
     def restart(self) -> None:
         """Stop it in an orderly way, and start it again."""
