@@ -55,7 +55,8 @@ def test_socket_and_service_agree_with_the_code() -> None:
     for place in (".", "user"):
         service = lines(UNITS / place / "runsd.service")
         assert {"Type=notify", "NotifyAccess=main", "WatchdogSec=30", "Restart=on-failure"} <= service
-        assert {"StateDirectory=runsd", "StateDirectoryMode=0700"} <= service
+    service = lines(UNITS / "runsd.service")
+    assert {"Group=runsd", "StateDirectory=runsd", "StateDirectoryMode=0700"} <= service
     assert "g runsd -" in lines(UNITS / "runsd.sysusers")
 
 
