@@ -1,16 +1,22 @@
 """The store as a test sits at it: runs are brought to a phase by the store's own edges."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from runsd_sdk.run import Reason, Run
 from runsd_sdk.spec import RunSpec
 
 from runsd.clock import micros
+from runsd.ids import Ids
 from runsd.run import Outcome
 from runsd.sqlite import Sqlite
 from runsd.store.attempts import Attempts, Work
+from runsd.store.database import open_database
 from runsd.store.ended import Ended
 from runsd.store.events import Events
 from runsd.store.runs import Runs, Submission
@@ -111,3 +117,22 @@ class Desk:
         return {
             name: [tuple(row) for row in await self.db.all(f"select * from {name}")] for (name,) in tables
         }
+
+
+@asynccontextmanager
+async def open_desk(path: Path) -> AsyncIterator[Desk]:
+    """Open the store over a file."""
+    db, hands = await open_database(path), Hands()
+    new_id = Ids(hands.now).new
+    try:
+        yield Desk(
+            db=db,
+            hands=hands,
+            runs=Runs(db, clock=hands.now, new_id=new_id, hostname="host", price_usd=Decimal("0.00004")),
+            attempts=Attempts(db, clock=hands.now),
+            volumes=Volumes(db, clock=hands.now, new_id=new_id),
+            events=Events(db),
+            usage=UsageLines(db),
+        )
+    finally:
+        await db.close()
