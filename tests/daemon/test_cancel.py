@@ -4,7 +4,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from runsd_sdk import Conflict, NotFound, RunHandle, RunResult, RunsClient
@@ -100,7 +99,7 @@ def test_cancel_at_the_instant_of_the_exit_agrees_with_what_the_engine_saw(daemo
         since = time.time() - 60
         handle.cancel()
         result = handle.wait(30)
-        events = engine_events(daemon, handle.id, since)
+        events = daemon.engine_events(handle.id, since=since)
         died = next(event for event in events if event["Action"] == "die")
         assert died["Actor"]["Attributes"]["exitCode"] == str(result.exit_code)
         if any(event["Action"] == "kill" for event in events):
@@ -157,9 +156,3 @@ def cancelled(handle: RunHandle) -> RunResult:
 def running(daemon: Daemon, run_id: str) -> bool:
     names = daemon.eye.containers(filters={"name": container_name(run_id), "status": "running"})
     return bool(names)
-
-
-def engine_events(daemon: Daemon, run_id: str, since: float) -> list[dict[str, Any]]:
-    """Return what the Engine remembers of a run's container."""
-    container = {"container": container_name(run_id)}
-    return list(daemon.eye.events(since=since, until=time.time(), filters=container, decode=True))

@@ -75,9 +75,8 @@ def test_killed_while_runs_are_starting_each_gets_exactly_one_container(daemon: 
     results = [handle.wait(30) for handle in handles]
     assert [(result.exit_code, result.stdout) for result in results] == [(n, f"{n}\n") for n in range(4)]
     for handle in handles:
-        of = {"container": container_name(handle.id), "event": "start"}
-        starts = daemon.eye.events(since=since, until=time.time(), filters=of, decode=True)
-        assert len(list(starts)) == 1
+        actions = [event["Action"] for event in daemon.engine_events(handle.id, since=since)]
+        assert (actions.count("create"), actions.count("start")) == (1, 1)
 
 
 def test_killed_while_a_run_is_queued_it_is_started_later(daemon: Daemon) -> None:

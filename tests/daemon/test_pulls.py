@@ -32,7 +32,7 @@ def locked_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Regist
 def test_a_missing_image_is_pulled_and_named_by_its_digest(daemon: Daemon, open_registry: Registry) -> None:
     with pushed(daemon, open_registry) as reference:
         result = daemon.run("cat", "/content", image=reference)
-        present = daemon.eye.inspect_image(reference)
+        present = daemon.eye.inspect_image(reference)  # type: ignore[no-untyped-call]
     assert (result.status, result.stdout) == (Status.SUCCEEDED, "pulled")
     assert result.image.id == present["Id"]
     assert [result.image.digest] == present["RepoDigests"]
@@ -105,7 +105,7 @@ def test_pull_policy_decides_whether_a_moved_tag_is_followed(daemon: Daemon, ope
     name = f"{uuid.uuid4().hex[:12]}:1"
     with pushed(daemon, open_registry, name, b"old") as reference:
         assert daemon.run("cat", "/content", image=reference).stdout == "old"
-        kept = daemon.eye.inspect_image(reference)["Id"]
+        kept = daemon.eye.inspect_image(reference)["Id"]  # type: ignore[no-untyped-call]
         open_registry.push(daemon.eye, name, base=daemon.image, content=b"new")
         daemon.eye.tag(kept, reference)
         missing = daemon.run("cat", "/content", image=reference, pull_policy="missing")
