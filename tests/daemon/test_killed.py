@@ -9,7 +9,8 @@ import pytest
 from runsd_sdk import RunResult
 from runsd_sdk.run import Phase, Reason, Status
 
-from tests.daemon.harness import Daemon, container_name, engine_instant, first_line
+from tests import leaks
+from tests.daemon.harness import Daemon, container_name, engine_instant, eventually, first_line
 
 COUNTS = "i=1; while [ $i -le 40 ]; do echo line $i; sleep 0.05; i=$((i+1)); done; exit 6"
 COUNTED = "".join(f"line {i}\n" for i in range(1, 41))
@@ -64,6 +65,28 @@ def test_a_run_that_ended_while_the_daemon_was_dead_has_its_true_result(daemon: 
     assert result.stdout == "before\n" + "".join(f"{i}\n" for i in range(1, 5001))
     assert result.stderr == "last\n"
     bill_is_that_of_the_instants(result)
+
+
+def test_killed_as_the_result_is_written_changes_nothing_and_leaves_no_container(daemon: Daemon) -> None:
+    for code in range(4):
+        handle = daemon.submit("sh", "-c", f"echo out; exit {code}")
+        daemon.until(handle.id, "run.finished")
+        daemon.kill9()  # before the container is removed, or while it is
+        daemon.start()
+        result = handle.wait(30)
+        assert (result.exit_code, result.stdout, result.attempt) == (code, "out\n", 1)
+        assert eventually(lambda: not leaks.engine_leftovers(daemon.eye, {daemon.instance}))
+
+
+def test_killed_at_any_moment_of_a_short_run_it_ends_once_and_truly(daemon: Daemon) -> None:
+    for delay_s in (0.0, 0.1, 0.2, 0.3):
+        handle = daemon.submit("sh", "-c", "echo out; sleep 0.1; echo err >&2; exit 3")
+        time.sleep(delay_s)  # the moment is what is varied
+        daemon.kill9()
+        daemon.start()
+        result = handle.wait(30)
+        assert (result.exit_code, result.stdout, result.stderr) == (3, "out\n", "err\n")
+        assert (result.status, result.attempt) == (Status.FAILED, 1)
 
 
 def test_killed_while_runs_are_starting_each_gets_exactly_one_container(daemon: Daemon) -> None:
