@@ -10,7 +10,7 @@ from runsd.api.call import Call, Query
 from runsd.api.streams import KEEP_ALIVE_S, NDJSON, SSE, TEXT, Item, Streamed, streaming
 from runsd.engine.port import Stream
 from runsd.errors import Unknown
-from runsd.logs.reader import Cursor, LogQuery, Part, entries, missing_text
+from runsd.logs.reader import Cursor, LogQuery, Part, Seen, entries, missing_text
 from runsd.signals import woken
 
 _STREAMS: Final = {
@@ -52,11 +52,12 @@ async def read(call: Call) -> web.StreamResponse:
 async def _send(call: Call, query: LogQuery, out: Streamed, until: Cursor | None, *, format: str) -> bool:
     """Send the log and, if asked, what is added to it; say whether it came to its end."""
     services = call.services
+    seen: Seen = {}
     with services.signals.listening(f"log:{call.id}", f"run:{call.id}", "draining") as changed:
         while True:
             # Looked up first: what a finished run wrote is all there.
             over = not call.query.follow or await _is_over(call)
-            async for part in services.logs.parts(query):
+            async for part in services.logs.parts(query, seen=seen):
                 if until is not None and Cursor(part.row["id"], part.start) >= until:
                     return True
                 await (_send_text(out, part) if format == TEXT else _send_entries(out, part, until))

@@ -17,7 +17,7 @@ RESULT_BYTES = 1024**2
 _PAGE = 16
 _BEYOND = 2**62
 _FORWARD = """
-select id, attempt, stream, at_byte, at_us, data from chunks
+select id, run_id, attempt, stream, at_byte, at_us, data from chunks
 where run_id = :run_id and id >= :from_id and (:attempt is null or attempt = :attempt)
     and stream in (select value from json_each(:streams))
 order by id limit :limit
@@ -27,6 +27,11 @@ select id, data from chunks
 where run_id = :run_id and id < :before_id and (:attempt is null or attempt = :attempt)
     and stream in (select value from json_each(:streams))
 order by id desc limit :limit
+"""
+_BEFORE = """
+select at_byte + length(data) as ends from chunks
+where run_id = :run_id and attempt = :attempt and stream = :stream and at_byte < :at_byte
+order by at_byte desc limit 1
 """
 _LAST = """
 select at_byte, data from chunks
@@ -91,28 +96,48 @@ class Part:
         return Cursor(self.row["id"], len(self.row["data"]))
 
 
+Seen = dict[tuple[int, int], int]
+"""Up to which byte a follower has read each stream of each attempt."""
+
+
 class LogReader:
     """The read side of ``logs.db``."""
 
     def __init__(self, db: Sqlite) -> None:
         self._db = db
 
-    async def parts(self, query: LogQuery) -> AsyncIterator[Part]:
-        """Walk the stored chunks from the cursor on, a page at a time, until there are no more."""
-        expected: dict[tuple[int, int], int] = {}
+    async def parts(self, query: LogQuery, *, seen: Seen | None = None) -> AsyncIterator[Part]:
+        """Walk the stored chunks from the cursor on, a page at a time, until there are no more.
+
+        Whoever follows gives ``seen`` to each walk, so that what was dropped in between is told exactly.
+        """
+        seen = {} if seen is None else seen
         at = query.since
         while True:
             rows = await self._db.all(_FORWARD, {**query.parameters(), "from_id": at.chunk})
             for row in rows:
                 start = at.byte if row["id"] == at.chunk else 0
                 key = (row["attempt"], row["stream"])
-                missing = row["at_byte"] - expected.get(key, row["at_byte"] if query.since.chunk else 0)
-                expected[key] = row["at_byte"] + len(row["data"])
+                if key not in seen:
+                    seen[key] = await self._end_before(row, query.since)
+                missing = max(0, row["at_byte"] - seen[key])
+                seen[key] = row["at_byte"] + len(row["data"])
                 if start < len(row["data"]):
                     yield Part(row, start, missing)
             if len(rows) < _PAGE:
                 return
             at = Cursor(rows[-1]["id"] + 1, 0)
+
+    async def _end_before(self, row: sqlite3.Row, since: Cursor) -> int:
+        """Return up to where a stream is known at a cursor: a gap from there on is still to tell."""
+        if since == Cursor():
+            return 0
+        if row["id"] == since.chunk:
+            at: int = row["at_byte"]  # what was missing before this chunk was told with its beginning
+            return at
+        given = {key: row[key] for key in ("run_id", "attempt", "stream", "at_byte")}
+        before = await self._db.one(_BEFORE, given)
+        return before["ends"] if before else 0
 
     async def tail(self, query: LogQuery, lines: int) -> Cursor:
         """Return the place from which the last so many lines begin."""
