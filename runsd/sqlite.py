@@ -54,6 +54,8 @@ class Sqlite:
         """
         connections: list[aiosqlite.Connection] = []
         try:
+            # aiosqlite leaves the thread of a connection that cannot be made behind: see first if it can.
+            sqlite3.connect(path).close()
             for _ in range(1 + _READERS):
                 connection = await aiosqlite.connect(path, isolation_level=None)
                 connections.append(connection)
