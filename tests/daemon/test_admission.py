@@ -37,7 +37,7 @@ def test_a_run_larger_than_the_host_is_refused_and_told_how_much_there_is(
 
 
 def test_never_more_run_at_once_than_fit(daemon: Daemon) -> None:
-    specs = [daemon.spec("sleep", "0.5") for _ in range(4)]
+    specs = [daemon.spec("sleep", "1") for _ in range(4)]
     results = [handle.wait(60) for handle in daemon.client.create_batch(specs)]
     assert {result.status for result in results} == {Status.SUCCEEDED}
     assert most_at_once(results) == 2

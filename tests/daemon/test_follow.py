@@ -29,7 +29,7 @@ def test_a_line_reaches_its_follower_within_a_moment(daemon: Daemon) -> None:
         for _, entry in zip(range(20), entries, strict=False):
             late.append(time.clock_gettime(time.CLOCK_BOOTTIME) - float(entry.text.split()[0]))
     handle.cancel()
-    assert sorted(late)[10] < 0.15, late
+    assert sorted(late)[10] < 0.3, late
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson"])
