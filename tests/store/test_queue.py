@@ -9,11 +9,12 @@ from runsd.admission import Holding
 from runsd.store.attempts import Place, Work
 from tests.store.desk import FAILURE, PROJECT, SECOND, Desk
 
+ROOM = admission.Resources(64_000, 2**40, 8)
 SMALL = Resources(requests=Requests(cpu="250m", memory="64Mi"))
 
 
 async def in_line(desk: Desk, limit: int = 100) -> list[str]:
-    return [waiting.id for waiting in await desk.attempts.waiting(limit)]
+    return [waiting.id for waiting in await desk.attempts.waiting(limit, within=ROOM)]
 
 
 async def test_the_queue_is_in_order_of_priority_then_age(desk: Desk) -> None:
@@ -27,14 +28,23 @@ async def test_the_queue_is_in_order_of_priority_then_age(desk: Desk) -> None:
 
 async def test_a_waiting_run_says_what_it_asks_for_and_how_long_it_may_last(desk: Desk) -> None:
     await desk.submit(resources=SMALL, timeout_seconds=60, stop_grace_seconds=2.5)
-    (waiting,) = await desk.attempts.waiting(1)
+    (waiting,) = await desk.attempts.waiting(1, within=ROOM)
     assert waiting.asks == admission.Resources(250, 64 * 2**20, 0)
     assert waiting.longest_s == 62.5
 
 
+async def test_a_run_that_does_not_fit_into_the_host_takes_nobodys_place_in_line(desk: Desk) -> None:
+    await desk.submit(resources=Resources(requests=Requests(cpu="2")), priority=9)
+    await desk.submit(resources=Resources(requests=Requests(memory="2Gi")), priority=9)
+    await desk.submit(resources=Resources(requests=Requests(gpu="1")), priority=9)
+    fits = await desk.submit()
+    waiting = await desk.attempts.waiting(1, within=admission.Resources(1000, 2**30, 0))
+    assert [one.id for one in waiting] == [fits.id]
+
+
 async def test_a_live_run_holds_what_it_asked_for_until_it_is_over(desk: Desk) -> None:
     work = await desk.admitted(resources=SMALL)
-    assert await desk.attempts.waiting(10) == []
+    assert await in_line(desk) == []
     (held,) = await desk.attempts.holding()
     assert held.holds == admission.Resources(250, 64 * 2**20, 0)
     await desk.runs.cancel(PROJECT, work.id)

@@ -4,9 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from runsd_sdk.run import Phase, Run, Status
+from runsd_sdk.run import Phase, Reason, Run, Status
 from runsd_sdk.spec import RunSpec, VolumeMount, VolumeSpec
 
+from runsd.clock import instant
 from runsd.errors import Conflicting, Refused, Unknown
 from runsd.store.runs import Accepted, RunFilter, Submission
 from tests.store.desk import PROJECT, SECOND, Desk
@@ -180,9 +181,9 @@ async def test_runs_are_found_by_every_filter_and_by_all_together(desk: Desk) ->
     assert await listed(desk, statuses=cancelled) == [made[1], made[0]]
     assert await listed(desk, statuses=pending) == made[:1:-1]
     assert await listed(desk, name="n1") == [made[5], made[3], made[1]]
-    assert await listed(desk, labels={"n": "3"}) == [made[3]]
-    assert await listed(desk, labels={"even": "True", "n": "3"}) == []
-    assert await listed(desk, labels={"even": "True"}, statuses=pending) == [made[4], made[2]]
+    assert await listed(desk, labels=[("n", "3")]) == [made[3]]
+    assert await listed(desk, labels=[("even", "True"), ("n", "3")]) == []
+    assert await listed(desk, labels=[("even", "True")], statuses=pending) == [made[4], made[2]]
     after_us = int(created[3].timestamp() * SECOND)
     assert await listed(desk, created_after_us=after_us) == [made[5], made[4]]
     assert await listed(desk, task="nightly") == []
@@ -193,7 +194,7 @@ async def test_runs_are_found_by_every_filter_and_by_all_together(desk: Desk) ->
 async def test_filters_are_values_and_never_sql(text: str, desk: Desk) -> None:
     await many(desk)
     assert await listed(desk, name=text) == []
-    assert await listed(desk, labels={text: text, "even": "True"}) == []
+    assert await listed(desk, labels=[(text, text), ("even", "True")]) == []
     assert await listed(desk, cursor="") == []
 
 
@@ -204,9 +205,9 @@ async def test_labels_are_replaced_also_in_the_filter_whatever_the_state(desk: D
     run = await desk.finished(labels={"a": "1", "b": "2"})
     changed = await desk.runs.relabel(PROJECT, run.id, {"b": "3", "c": "4"})
     assert changed.labels == {"b": "3", "c": "4"}
-    assert await listed(desk, labels={"a": "1"}) == []
-    assert await listed(desk, labels={"b": "2"}) == []
-    assert await listed(desk, labels={"b": "3", "c": "4"}) == [run.id]
+    assert await listed(desk, labels=[("a", "1")]) == []
+    assert await listed(desk, labels=[("b", "2")]) == []
+    assert await listed(desk, labels=[("b", "3"), ("c", "4")]) == [run.id]
     assert (await desk.told(run.id))[-1] == "run.relabelled"
 
 
@@ -215,9 +216,8 @@ async def test_a_deadline_moves_with_the_timeout_of_a_running_run(desk: Desk) ->
     assert work.started_us is not None
     changed = await desk.runs.extend(PROJECT, work.id, 600)
     assert changed.spec.timeout_seconds == 600
-    extended = await desk.work(work.id)
-    assert extended.deadline_us == work.started_us + 600 * SECOND
-    assert extended.spec.timeout_seconds == 600
+    assert changed.deadline_at == instant(work.started_us + 600 * SECOND)
+    assert (await desk.work(work.id)).spec.timeout_seconds == 600
     assert (await desk.told(work.id))[-1] == "run.extended"
 
 
@@ -227,7 +227,15 @@ async def test_a_queued_run_starts_with_the_timeout_it_was_given_last(desk: Desk
     work = await desk.admit(run.id)
     now = desk.hands.now()
     await desk.attempts.started(work, now)
-    assert (await desk.work(run.id)).deadline_us == now + 90 * SECOND
+    assert (await desk.get(run.id)).deadline_at == instant(now + 90 * SECOND)
+
+
+async def test_a_deadline_that_was_moved_in_time_stops_nothing(desk: Desk) -> None:
+    before = await desk.running(timeout_seconds=60)
+    await desk.runs.extend(PROJECT, before.id, 600)
+    assert not await desk.attempts.stop(before, Reason.DEADLINE_EXCEEDED)
+    assert (await desk.get(before.id)).phase is Phase.RUNNING
+    assert await desk.attempts.stop(await desk.work(before.id), Reason.DEADLINE_EXCEEDED)
 
 
 async def test_a_run_that_ends_or_has_ended_is_not_extended(desk: Desk) -> None:

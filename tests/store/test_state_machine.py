@@ -114,9 +114,17 @@ async def last_known(desk: Desk, id: str) -> Work:
     run = await desk.get(id)
     started_us = desk.hands.now()
     return await desk.attempts.work(id) or Work(
-        id, PROJECT, max(1, run.attempt), run.spec, started_us, "c" * 64, started_us,
-        None, False, None, None,
-    )  # fmt: skip
+        id=id,
+        project=PROJECT,
+        attempt=max(1, run.attempt),
+        spec=run.spec,
+        created_us=started_us,
+        container_id="c" * 64,
+        started_us=started_us,
+        cancelled=False,
+        stop_us=None,
+        stop_reason=None,
+    )
 
 
 async def admit(desk: Desk, work: Work) -> object:
