@@ -144,7 +144,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(loop.serve(), name=type(loop).__name__)
-                for loop in (writer, monitor, usage, reconciler, scheduler)
+                for loop in (db, logs_db, writer, monitor, usage, reconciler, scheduler)
             ]
             loops.append(group.create_task(notify.keep_alive(), name="watchdog"))
             await web.SockSite(runner, listener).start()

@@ -81,12 +81,18 @@ class Sqlite:
         self._jobs.put_nowait((job, done))
         return await done
 
+    async def serve(self) -> None:
+        """Return when the writer has ended, and raise what ended it: a daemon that cannot write must go."""
+        await asyncio.shield(self._committing)
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[aiosqlite.Connection]:
-        """Lend a connection that sees every commit that has returned."""
+        """Lend a connection that sees every commit that has returned. Raises NotNow when the disk fails."""
         reader = await self._idle.get()
         try:
             yield reader
+        except sqlite3.Error as failure:
+            raise NotNow(f"cannot read from the database: {failure}", code="disk") from failure
         finally:
             self._idle.put_nowait(reader)
 
@@ -125,8 +131,7 @@ class Sqlite:
             await self._writer.execute("commit")
         except sqlite3.Error as failure:
             log.error("sqlite.commit_failed", error=str(failure), jobs=len(group))
-            if self._writer.in_transaction:
-                await self._writer.execute("rollback")
+            await self._roll_back()
             refusal = NotNow(f"cannot write to the database: {failure}; free some disk space", code="disk")
             ended = [(done, None, refusal) for _, done in group]
         for done, value, raised in ended:
@@ -136,6 +141,14 @@ class Sqlite:
                 done.set_result(value)
             else:
                 done.set_exception(raised)
+
+    async def _roll_back(self) -> None:
+        """Leave the transaction; SQLite may have left it already, and on a bad disk even this can fail."""
+        if self._writer.in_transaction:
+            try:
+                await self._writer.execute("rollback")
+            except sqlite3.Error as failure:
+                log.error("sqlite.rollback_failed", error=str(failure))
 
     async def _attempt(self, job: Job[Any]) -> tuple[Any, Exception | None]:
         await self._writer.execute("savepoint job")

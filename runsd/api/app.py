@@ -7,12 +7,11 @@ from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
-from pydantic import ValidationError
 from runsd_sdk.wire import Answer
 
 from runsd.api import openapi
 from runsd.api.call import Call, Reply, decode_body, decode_query, project_of
-from runsd.api.problems import Malformed, problem_of, problem_response
+from runsd.api.problems import Invalid, problem_of, problem_response
 from runsd.api.routes import ROUTES, Route
 from runsd.api.services import Services
 from runsd.errors import RunsdError
@@ -96,7 +95,7 @@ def _json(answer: Answer | None) -> bytes | None:
 async def _map_errors(request: web.Request, handler: _Serve) -> web.StreamResponse:
     try:
         return await handler(request)
-    except (RunsdError, Malformed, ValidationError) as failure:
+    except (RunsdError, Invalid) as failure:
         return problem_response(problem_of(failure))
     except web.HTTPException as failure:
         headers = {name: failure.headers[name] for name in ("Allow",) if name in failure.headers}

@@ -8,11 +8,11 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from runsd_sdk.wire import Answer
 
-from runsd.api.problems import Malformed
+from runsd.api.problems import Invalid, Malformed
 from runsd.api.services import Services
 from runsd.errors import Refused, Unknown
 
@@ -50,8 +50,8 @@ class Call:
     def idempotency_key(self) -> str | None:
         """The client's key for this request. Raises Refused when it is empty or too long."""
         key = self.request.headers.get("Idempotency-Key")
-        if key is not None and not 0 < len(key) <= 255:
-            said = "Idempotency-Key must have 1 to 255 characters"
+        if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+            said = "Idempotency-Key must have 1 to 255 printable ASCII characters"
             raise Refused(said, errors=[(("Idempotency-Key",), said)])
         return key
 
@@ -79,24 +79,35 @@ Handler = Callable[[Call], Coroutine[Any, Any, Reply | web.StreamResponse]]
 
 
 async def decode_body(request: web.Request, model: type[M] | None, most_bytes: int) -> M | None:
-    """Read and validate a JSON body. Raises Malformed (400, 413, 415) or pydantic's ValidationError (422)."""
+    """Read and validate a JSON body. Raises Malformed (400, 413, 415) or Invalid (422)."""
     if model is None:
         return None
     raw = await _read(request, most_bytes)
     if request.content_type != "application/json" and (raw or request.headers.get("Content-Type")):
         said = f"send application/json, not {request.content_type}"
         raise Malformed(said, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    return model.model_validate_json(raw or b"{}")
+    return validated(model, raw or b"{}")
+
+
+def validated(model: type[M], body: bytes) -> M:
+    """Return the JSON body as that model. Raises Invalid."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as failure:
+        raise Invalid(failure) from failure
 
 
 def decode_query(request: web.Request, model: type[M]) -> M:
-    """Validate the parameters behind the question mark. Raises pydantic's ValidationError."""
+    """Validate the parameters behind the question mark. Raises Invalid."""
     given: dict[str, Any] = {}
     for key in request.query:
         field = next((f for n, f in model.model_fields.items() if key in (n, f.alias)), None)
         repeats = field is not None and "list" in str(field.annotation)
         given[key] = request.query.getall(key) if repeats else request.query.getall(key)[-1]
-    return model.model_validate(given)
+    try:
+        return model.model_validate(given)
+    except ValidationError as failure:
+        raise Invalid(failure) from failure
 
 
 def project_of(request: web.Request) -> str:

@@ -52,13 +52,21 @@ class Malformed(RunsdError):
         self.status = status
 
 
+class Invalid(Exception):
+    """A request whose fields are wrong, by its model's own account."""
+
+    def __init__(self, failure: ValidationError) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
 def problem_of(failure: Exception) -> Problem:
     """Return the problem that stands for an error."""
     match failure:
         case Malformed():
             return _problem(failure.status, str(failure), failure.code)
-        case ValidationError():
-            return _invalid(failure)
+        case Invalid():
+            return _invalid(failure.failure)
         case RunsdError():
             status = next(STATUS_OF[kind] for kind in type(failure).__mro__ if kind in STATUS_OF)
             errors = failure.errors if isinstance(failure, Refused) else ()

@@ -13,7 +13,7 @@ from runsd_sdk.spec import RunSpec
 
 from runsd import intake
 from runsd.admission import Resources
-from runsd.api.call import Call, Query, Reply
+from runsd.api.call import Call, Query, Reply, validated
 from runsd.clock import instant, micros
 from runsd.engine.port import Stream
 from runsd.errors import Conflicting
@@ -78,7 +78,7 @@ async def rerun(call: Call) -> Reply:
     before = await call.services.runs.get(call.project, call.id)
     patch: dict[str, Any] = call.body.root
     said = merged(before.spec.model_dump(mode="json", by_alias=True), patch)
-    return await _submit(call, RunSpec.model_validate_json(json.dumps(said)), patch, rerun_of=before.id)
+    return await _submit(call, validated(RunSpec, json.dumps(said).encode()), patch, rerun_of=before.id)
 
 
 async def page(call: Call) -> Reply:
@@ -87,7 +87,7 @@ async def page(call: Call) -> Reply:
     wanted = RunFilter(
         project=call.project,
         statuses=query.status,
-        labels=dict(label.split("=", 1) for label in query.label),
+        labels=[(key, value) for key, _, value in (label.partition("=") for label in query.label)],
         name=query.name,
         task=query.task,
         created_after_us=micros(query.created_after) if query.created_after else None,
@@ -214,8 +214,8 @@ def _instant(us: int | None) -> datetime | None:
 async def _pulled(call: Call, run: Run) -> dict[str, int]:
     if run.phase is not Phase.PULLING:
         return {}
-    told: list[Event] = await call.services.events.after(call.project, 0, run_id=run.id, limit=10_000)
-    return next((event.data for event in reversed(told) if event.type == "run.pull_progress"), {})
+    told: Event | None = await call.services.events.latest(run.id, "run.pull_progress")
+    return told.data if told else {}
 
 
 async def _submit(call: Call, spec: RunSpec, said: Any, *, rerun_of: str | None = None) -> Reply:

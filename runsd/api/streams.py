@@ -29,6 +29,7 @@ class Streamed:
 
     def __init__(self, response: web.StreamResponse, format: str) -> None:
         self.response = response
+        self.ended = False
         self._format = format
 
     async def items(self, items: Iterable[Item]) -> None:
@@ -57,6 +58,7 @@ class Streamed:
         """Say that everything was sent and nothing will follow: a stream without it has broken."""
         if self._format == SSE:
             await self.response.write(b"event: end\ndata: {}\n\n")
+        self.ended = True
 
 
 @asynccontextmanager
@@ -65,5 +67,9 @@ async def streaming(call: Call, format: str) -> AsyncIterator[Streamed]:
     media = format if format == NDJSON else f"{format}; charset=utf-8"
     response = web.StreamResponse(headers={"Content-Type": media, "Cache-Control": "no-store"})
     await response.prepare(call.request)
-    yield Streamed(response, format)
-    await response.write_eof()
+    streamed = Streamed(response, format)
+    yield streamed
+    if streamed.ended:
+        await response.write_eof()
+    elif call.request.transport is not None:
+        call.request.transport.abort()  # a clean end would be taken for the end of the log

@@ -174,10 +174,13 @@ class DockerEngine(Engine):
         return True
 
     async def remove(self, container: str) -> None:
-        """Remove a container (forced), and never a volume. One that is gone, or going, is fine."""
+        """Remove a container (forced) and the nameless volumes that its image made for it, never a named one.
+
+        One that is gone, or going, is fine.
+        """
         try:
             await self._transport.json(
-                "DELETE", f"/containers/{quoted(container)}", query={"force": "1", "v": "0"}
+                "DELETE", f"/containers/{quoted(container)}", query={"force": "1", "v": "1"}
             )
         except EngineNotFound:
             return

@@ -175,7 +175,7 @@ class Engine(Protocol):
         """Send a signal; False when the container was not running any more, or is gone."""
 
     async def remove(self, container: str) -> None:
-        """Remove a container (forced), and never a volume. One that is gone already is fine."""
+        """Remove a container (forced) with its nameless volumes, and never a named one; if it is there."""
 
     async def containers(self, labels: Mapping[str, str]) -> list[Found]:
         """List containers in any state that bear all these labels."""

@@ -33,16 +33,12 @@ _ENDS = """
 select stream, max(at_byte + length(data)) as ends, sum(length(data)) as kept from chunks
 where run_id = :run_id and attempt = :attempt group by stream
 """
-_HEAD = """
-select id from (
-    select id, sum(length(data)) over (order by id) as upto from chunks
-    where run_id = :run_id and attempt = :attempt
-) where upto >= :head order by id limit 1
-"""
+# The head is what came first: a chunk belongs to it by its place in its stream, which trimming never changes.
 _TAIL = """
 select id, length(data) as size from chunks
-where run_id = :run_id and attempt = :attempt and id > :head_id order by id limit 1000
+where run_id = :run_id and attempt = :attempt and at_byte >= :head order by id limit 1000
 """
+_DROP = "delete from chunks where id in (select value from json_each(?))"
 
 
 async def open_logs(path: Path) -> Sqlite:
@@ -70,7 +66,6 @@ class Capture:
         self._writer = writer
         self._pieces = Pieces({stream: ends for stream, (ends, _) in kept.items()})
         self._kept = sum(size for _, size in kept.values())
-        self._head_id: int | None = None
         self._unstored = 0
         self._progress = asyncio.Event()
         self._flushing = False
@@ -112,9 +107,10 @@ class Capture:
         """Hand over what can be stored now."""
         return self._pieces.take(everything=self._flushing)
 
-    def stored(self, size: int) -> None:
-        """Note that so many bytes are on disk."""
+    def stored(self, size: int, *, kept: int) -> None:
+        """Note that so many bytes more are on disk, and how many of all are kept."""
         self._unstored -= size
+        self._kept = kept
         self._progress.set()
         if self._flushing and self._unstored:
             self._writer.dirty(self, urgent=True)
@@ -124,24 +120,24 @@ class Capture:
             self._progress.clear()
             await self._progress.wait()
 
-    async def trim(self, db: aiosqlite.Connection, added: int, cap: int) -> None:
-        """Keep head and tail of an output that is over the cap: delete the oldest after the head."""
-        self._kept += added
-        if self._kept <= cap + _TRIM_SLACK:
-            return
-        of = {"run_id": self.run_id, "attempt": self.attempt}
-        if self._head_id is None:
-            row = next(iter(await db.execute_fetchall(_HEAD, {**of, "head": cap // 2})))
-            self._head_id = row["id"]
-        drop = []
-        for row in await db.execute_fetchall(_TAIL, {**of, "head_id": self._head_id}):
-            if self._kept <= cap:
-                break
-            drop.append(row["id"])
-            self._kept -= row["size"]
-        await db.execute(
-            "delete from chunks where id in (select value from json_each(?))", (json.dumps(drop),)
-        )
+    async def trim(self, db: aiosqlite.Connection, added: int, cap: int) -> int:
+        """Keep head and tail of an output that is over the cap: delete the oldest after the head.
+
+        Returns how many bytes are kept once this is committed.
+        """
+        kept = self._kept + added
+        if kept <= cap + _TRIM_SLACK:
+            return kept
+        of = {"run_id": self.run_id, "attempt": self.attempt, "head": cap // 2}
+        while kept > cap and (rows := list(await db.execute_fetchall(_TAIL, of))):
+            drop = []
+            for row in rows:
+                if kept <= cap:
+                    break
+                drop.append(row["id"])
+                kept -= row["size"]
+            await db.execute(_DROP, (json.dumps(drop),))
+        return kept
 
 
 class LogWriter:
@@ -191,6 +187,7 @@ class LogWriter:
     async def _store(self, captures: Iterable[Capture]) -> None:
         taken = [(capture, capture.take()) for capture in captures]
         taken = [(capture, pieces) for capture, pieces in taken if pieces]
+        kept: dict[Capture, int] = {}
 
         async def job(db: aiosqlite.Connection) -> None:
             rows = [
@@ -200,7 +197,8 @@ class LogWriter:
             ]
             await db.executemany(_INSERT, rows)
             for capture, pieces in taken:
-                await capture.trim(db, sum(len(p.data) for p in pieces), self._max_bytes)
+                added = sum(len(piece.data) for piece in pieces)
+                kept[capture] = await capture.trim(db, added, self._max_bytes)
 
         while taken:
             try:
@@ -212,5 +210,5 @@ class LogWriter:
             else:
                 break
         for capture, pieces in taken:
-            capture.stored(sum(len(p.data) for p in pieces))
+            capture.stored(sum(len(piece.data) for piece in pieces), kept=kept[capture])
             self._signals.notify(f"log:{capture.run_id}")

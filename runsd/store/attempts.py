@@ -34,7 +34,6 @@ class Work:
     created_us: int
     container_id: str | None
     started_us: int | None
-    deadline_us: int | None
     cancelled: bool
     stop_us: int | None
     stop_reason: Reason | None
@@ -55,9 +54,11 @@ class Attempts:
         self._db = db
         self._clock = clock
 
-    async def waiting(self, limit: int) -> Sequence[Waiting]:
-        """Return the head of the queue in order of claim."""
-        rows = await self._db.all(SQL["queue"], {"now": self._clock(), "limit": limit})
+    async def waiting(self, limit: int, *, within: Resources) -> Sequence[Waiting]:
+        """Return the head of the queue in order of claim, without those who ask for more than ``within``."""
+        given = {"now": self._clock(), "limit": limit, "cpu_milli": within.cpu_milli}
+        given |= {"memory_bytes": within.memory_bytes, "gpus": within.gpus}
+        rows = await self._db.all(SQL["queue"], given)
         return [
             Waiting(
                 r["id"],
@@ -174,8 +175,13 @@ class Attempts:
         return await self._db.write(job)
 
     async def stop(self, work: Work, reason: Reason) -> bool:
-        """Live → stopping: the intent is on record before the first signal."""
-        return await self._move("stop", work, "run.stopping", {"reason": reason.value}, reason=reason.value)
+        """Live → stopping: the intent is on record before the first signal.
+
+        Too late also when the run has been given another timeout than the one that ``work`` knows.
+        """
+        timeout_s = work.spec.timeout_seconds
+        said = {"reason": reason.value}
+        return await self._move("stop", work, "run.stopping", said, reason=reason.value, timeout_s=timeout_s)
 
     async def finish(self, work: Work, ended: Ended) -> bool:
         """Live → finished: attempt, bill, run and event in one transaction."""
@@ -253,7 +259,6 @@ def _work(row: sqlite3.Row) -> Work:
         created_us=row["created_us"],
         container_id=row["container_id"],
         started_us=row["started_us"],
-        deadline_us=row["deadline_us"],
         cancelled=row["cancel_us"] is not None,
         stop_us=row["stop_us"],
         stop_reason=Reason(row["stop_reason"]) if row["stop_reason"] else None,

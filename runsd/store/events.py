@@ -24,6 +24,7 @@ select * from events
 where run_id = :run_id and project = :project and id > :after
 order by id limit :limit
 """
+_LATEST = "select * from events where run_id = :run_id and type = :type order by id desc limit 1"
 _LAST = "select coalesce(max(id), 0) from events"
 
 
@@ -47,6 +48,11 @@ class Events:
         sql = _AFTER if run_id is None else _OF_RUN
         given = {"project": project, "after": after, "run_id": run_id, "limit": limit}
         return [event_of(row) for row in await self._db.all(sql, given)]
+
+    async def latest(self, run_id: str, type: str) -> Event | None:
+        """Return a run's newest event of a type, if there is one."""
+        row = await self._db.one(_LATEST, {"run_id": run_id, "type": type})
+        return None if row is None else event_of(row)
 
     async def last_id(self) -> int:
         """Return the id of the newest event, or 0."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from runsd.store.rows import run_of
 from runsd.store.volumes import resolve_mounts
 
 SQL = statements(Path(__file__).with_name("runs.sql"))
+_PAGE_BYTES = 4 * 1024**2
 KEY_LIFETIME_US = 24 * 3600 * 1_000_000
 
 
@@ -53,7 +54,7 @@ class RunFilter:
 
     project: str
     statuses: Sequence[Status] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Sequence[tuple[str, str]] = ()
     name: str | None = None
     task: str | None = None
     created_after_us: int | None = None
@@ -99,11 +100,17 @@ class Runs:
         return run_of(row, self._price_usd)
 
     async def page(self, wanted: RunFilter) -> RunList:
-        """Return a page of runs, newest first."""
+        """Return a page of runs, newest first; it ends early where their specs are very large."""
         sql, parameters = _list_query(wanted)
-        rows = await self._db.all(sql, {**parameters, "limit": wanted.limit + 1})
-        runs = [run_of(row, self._price_usd) for row in rows[: wanted.limit]]
-        return RunList(data=runs, next_cursor=runs[-1].id if len(rows) > wanted.limit else None)
+        runs: list[Run] = []
+        size = 0
+        async with self._db.reading() as reader, reader.execute(sql, parameters) as rows:
+            async for row in rows:
+                if len(runs) == wanted.limit or size > _PAGE_BYTES:
+                    return RunList(data=runs, next_cursor=runs[-1].id)
+                runs.append(run_of(row, self._price_usd))
+                size += len(row["spec"])
+        return RunList(data=runs)
 
     async def cancel(self, project: str, id: str) -> Run:
         """Ask a run to end: a queued one is over at once, a live one is stopped, an ended one stays.
@@ -258,8 +265,9 @@ def _list_query(wanted: RunFilter) -> tuple[str, dict[str, Any]]:
     conditions = ["project = :project"]
     values: dict[str, Any] = {"project": wanted.project}
     if wanted.statuses:
-        conditions.append("status in (select value from json_each(:statuses))")
-        values["statuses"] = json.dumps([status.value for status in wanted.statuses])
+        bound = {f"status{i}": status.value for i, status in enumerate(wanted.statuses)}
+        conditions.append(f"status in ({', '.join(f':{name}' for name in bound)})")
+        values |= bound
     if wanted.name is not None:
         conditions.append("name = :name")
         values["name"] = wanted.name
@@ -272,11 +280,11 @@ def _list_query(wanted: RunFilter) -> tuple[str, dict[str, Any]]:
     if wanted.cursor is not None:
         conditions.append("id < :cursor")
         values["cursor"] = wanted.cursor
-    for i, (key, value) in enumerate(wanted.labels.items()):
+    for i, (key, value) in enumerate(wanted.labels):
         conditions.append(f"id in (select run_id from run_labels where key = :key{i} and value = :value{i})")
         values |= {f"key{i}": key, f"value{i}": value}
     # Only fixed text is put together here; every value is bound.
-    sql = f"select * from runs where {' and '.join(conditions)} order by id desc limit :limit"
+    sql = f"select * from runs where {' and '.join(conditions)} order by id desc"
     return sql, values
 
 

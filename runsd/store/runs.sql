@@ -40,6 +40,7 @@ select * from runs where id in (select value from json_each(:ids)) order by id
 -- name: queue
 select id, cpu_milli, memory_bytes, gpus, timeout_s, grace_s from runs
 where phase = 'queued' and not_before_us <= :now
+    and cpu_milli <= :cpu_milli and memory_bytes <= :memory_bytes and gpus <= :gpus
 order by priority desc, id limit :limit
 
 -- name: holding
@@ -47,10 +48,10 @@ select id, cpu_milli, memory_bytes, gpus, timeout_s, grace_s, deadline_us, stop_
 where phase not in ('queued', 'finished')
 
 -- name: place
-select r.not_before_us, (
-    select count(*) from runs o
-    where o.phase = 'queued' and (o.priority > r.priority or (o.priority = r.priority and o.id < r.id))
-) as ahead
+select r.not_before_us,
+    (select count(*) from runs o where o.phase = 'queued' and o.priority > r.priority)
+    + (select count(*) from runs o where o.phase = 'queued' and o.priority = r.priority and o.id < r.id)
+    as ahead
 from runs r where r.id = :id and r.phase = 'queued'
 
 -- name: count_queued
@@ -123,6 +124,7 @@ returning *
 -- name: stop
 update runs set stop_us = :now, stop_reason = :reason
 where id = :id and attempt = :attempt and phase not in ('queued', 'finished') and stop_us is null
+    and timeout_s = :timeout_s
 returning id
 
 -- name: expire

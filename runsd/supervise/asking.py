@@ -3,13 +3,11 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any
 
 from runsd.run import Outcome
 from runsd.store.attempts import Work
 from runsd.supervise.tools import NotStarted, Tools
-
-T = TypeVar("T")
 
 
 class Asking:
@@ -26,16 +24,20 @@ class Asking:
         with self._tools.signals.listening(f"ask:{self._work.id}") as self._asked:
             yield
 
-    async def done_or_asked(self, task: asyncio.Task[T], *, within_s: float | None) -> bool:
-        """Wait for a task, for a word about this run, or for so many seconds; say if the task is done."""
+    async def done_or_asked(
+        self, task: asyncio.Task[Any], *also: asyncio.Task[Any], within_s: float | None
+    ) -> None:
+        """Wait until a task is done, or one more of others; for a word about this run; or so many seconds."""
+        if task.done():
+            return
         word = asyncio.create_task(self._asked.wait(), name=f"asked-{self._work.id}")
+        others = {other for other in also if not other.done()}
         try:
-            await asyncio.wait({task, word}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({word, task, *others}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             word.cancel()
             await asyncio.gather(word, return_exceptions=True)
         self._asked.clear()
-        return task.done()
 
     async def check_stop(self, when: str) -> None:
         """Raise NotStarted when the run is to stop; ``when`` goes into its message."""

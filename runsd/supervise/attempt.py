@@ -15,7 +15,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 from runsd_sdk.run import Reason
@@ -35,15 +35,14 @@ from runsd.store.ended import Ended
 from runsd.supervise.asking import Asking
 from runsd.supervise.naming import container_name
 from runsd.supervise.output import Output, copy_live, copy_record
+from runsd.supervise.patience import patiently
 from runsd.supervise.preparing import Preparation
 from runsd.supervise.stopping import Stopping
 from runsd.supervise.tools import NotStarted, Tools
 from runsd.supervise.usage import Watched
 
-T = TypeVar("T")
 log = structlog.get_logger()
 
-_PROGRESS_EVERY_S = 2.0
 _LOST_GRACE_S = 2.0
 _LOG_END_S = 300.0
 _INIT_SAYS_BYTES = 1024
@@ -51,8 +50,16 @@ _INIT_SAYS_BYTES = 1024
 _NO_COMMAND: Final = (126, 127)
 
 
+class Gone(Exception):
+    """The attempt's container is not there any more."""
+
+
 class Attempt:
-    """A live attempt. Raises EngineUnavailable whenever nothing can be known: try again later."""
+    """A live attempt, carried out as often as it takes.
+
+    ``carry_out`` raises EngineUnavailable when nothing can be known, and other errors of runsd when something
+    went wrong on the way: in either case it is called again. What one try has learned, the next one keeps.
+    """
 
     def __init__(self, work: Work, tools: Tools) -> None:
         self._work = work
@@ -60,7 +67,7 @@ class Attempt:
         self._name = container_name(work.id, work.attempt)
         self._log = log.bind(run=work.id, attempt=work.attempt)
         self._asking = Asking(work, tools)
-        self._exited = asyncio.Event()
+        self._capture: Capture | None = None
         self._stopping: Stopping | None = None
 
     async def carry_out(self) -> None:
@@ -70,62 +77,86 @@ class Attempt:
                 ended = await self._to_its_end()
             except NotStarted as end:
                 ended = Ended(end.outcome)
+            except (Gone, EngineNotFound):
+                ended = await self._lost()
             await self._conclude(ended)
+        await self._clear()
+
+    async def give_up(self, failure: Exception) -> None:
+        """End an attempt that fails again and again in a way that is not the Engine's absence."""
         await self._tools.engine.remove(self._name)
-        await self._tools.usage.clear(self._name)
+        work = await self._tools.attempts.work(self._work.id) or self._work
+        reason = Reason.START_FAILED if work.started_us is None else Reason.LOST
+        said = f"runsd could not carry it out and removed its container: {failure}"
+        await self._conclude(Ended(Outcome(reason, said), started_us=work.started_us))
+        await self._clear()
 
     async def _to_its_end(self) -> Ended:
-        engine, work = self._tools.engine, self._work
-        container = await engine.inspect(self._name)
-        if container is None and work.container_id is not None:
-            return await self._gone()
-        if container is None:
-            container = await Preparation(work, self._name, self._tools, self._asking).container()
-        await self._tools.attempts.created(work, container.id)
-        capture = await self._tools.logs.capture(work.id, work.attempt)
-        async with self._output(container, capture) as output:
+        container = await self._container()
+        capture = await self._own_capture()
+        exited = asyncio.Event()
+        async with self._output(container, capture, exited) as output:
             if container.state is ContainerState.CREATED:
                 await self._start(container)
-            await self._watch(container)
-            self._exited.set()
+            await self._watch(container, output)
+            exited.set()
             await self._end_of(output)
         await capture.flush()
         return await self._judge(container, capture)
 
     # The start
 
+    async def _container(self) -> ContainerFacts:
+        container = await self._tools.engine.inspect(self._name)
+        if container is None:
+            work = await self._tools.attempts.work(self._work.id) or self._work
+            if work.container_id is not None:
+                raise Gone
+            container = await Preparation(work, self._name, self._tools, self._asking).container()
+        await self._tools.attempts.created(self._work, container.id)
+        return container
+
     async def _start(self, container: ContainerFacts) -> None:
+        engine = self._tools.engine
         async with self._tools.starts:
             await self._asking.check_stop("before it was started")
             try:
-                await self._tools.engine.start(container.id)
-            except (EngineRefused, EngineConflict) as failure:
-                raise await self._start_failure(container, str(failure)) from failure
-            except EngineNotFound:
-                return  # removed behind our back, or never startable: what follows finds out
-
-    async def _start_failure(self, container: ContainerFacts, said: str) -> NotStarted:
-        facts = await self._tools.engine.inspect(container.id)
-        if facts is not None and facts.exit_code in _NO_COMMAND:
-            return NotStarted(_no_command(said, facts.exit_code))
-        return NotStarted(Outcome(Reason.START_FAILED, f"cannot start the container: {said}"))
+                await patiently(lambda: engine.start(container.id))
+            except (EngineRefused, EngineConflict, EngineNotFound) as failure:
+                facts = await engine.inspect(container.id)
+                if facts is None:
+                    raise Gone from failure
+                raise _start_failure(str(failure), facts.exit_code) from failure
 
     # The output, and the exit
 
+    async def _own_capture(self) -> Capture:
+        """Return the one capture of this attempt, with everything that it was fed on disk."""
+        if self._capture is None:
+            self._capture = await self._tools.logs.capture(self._work.id, self._work.attempt)
+        await self._capture.flush()
+        return self._capture
+
     @asynccontextmanager
-    async def _output(self, container: ContainerFacts, capture: Capture) -> AsyncIterator[asyncio.Task[None]]:
+    async def _output(
+        self, container: ContainerFacts, capture: Capture, exited: asyncio.Event
+    ) -> AsyncIterator[asyncio.Task[None]]:
         """Read the output from before the start; the value is awaited for its end.
 
-        Live output is complete only if this very connection was there from the start. Whoever comes later,
-        or loses it, reads the Engine's own record from the first byte that is not stored yet.
+        Live output is complete only if this very connection was there before the start: a container that
+        another one's late start has set going in between is read from the Engine's own record, and so is
+        every one that comes later or was lost on the way.
         """
+        engine = self._tools.engine
         async with AsyncExitStack() as stack:
-            output = Output(self._tools.engine, container.id, capture, self._tools.logs)
+            output = Output(engine, container.id, capture, self._tools.logs)
+            copying = copy_record(output)
             if container.state is ContainerState.CREATED:
-                live = await stack.enter_async_context(self._tools.engine.attach(container.id))
-                copying = copy_live(output, live, self._exited)
-            else:
-                copying = copy_record(output)
+                live = await stack.enter_async_context(engine.attach(container.id))
+                facts = await engine.inspect(container.id)
+                if facts is not None and facts.state is ContainerState.CREATED:
+                    copying.close()
+                    copying = copy_live(output, live, exited)
             task = asyncio.create_task(copying, name=f"output-{self._name}")
             try:
                 yield task
@@ -133,36 +164,50 @@ class Attempt:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    async def _watch(self, container: ContainerFacts) -> None:
+    async def _watch(self, container: ContainerFacts, output: asyncio.Task[None]) -> None:
         """See the container through its run: started, perhaps asked to stop, exited."""
         engine, work = self._tools.engine, self._work
         facts = await engine.inspect(container.id)
-        if facts is None or facts.started_us is None:
-            return
-        await self._tools.attempts.started(work, facts.started_us)
-        self._tell()
+        if facts is None:
+            raise Gone
+        if facts.started_us is None:
+            raise _start_failure(facts.error or "the Engine did not start it", facts.exit_code)
+        if await self._tools.attempts.started(work, facts.started_us):
+            self._tell()
+            self._tools.metrics.waited.observe(max(0, facts.started_us - work.created_us) / 1e6)
+            self._log.info("run.running", container=container.id[:12])
         if facts.state is ContainerState.EXITED:
             return
-        self._tools.metrics.waited.observe(max(0, facts.started_us - work.created_us) / 1e6)
-        self._log.info("run.running", container=container.id[:12])
-        exit = asyncio.create_task(engine.wait(container.id), name=f"exit-{self._name}")
-        watched = Watched(work.id, work.attempt, container.id)
+        stopping = self._stopping or Stopping(work, facts, self._tools)
+        self._stopping = stopping
+        ending = asyncio.create_task(engine.wait(container.id), name=f"exit-{self._name}")
         try:
-            with self._tools.usage.watching(self._name, watched):
-                self._stopping = Stopping(work, facts, self._tools.attempts, engine, self._tools.clock)
-                while not await self._asking.done_or_asked(exit, within_s=await self._stopping.proceed()):
-                    pass
-            exit.result()
-        except EngineNotFound:
-            pass  # removed behind our back: the judgement finds nothing
+            with self._tools.usage.watching(self._name, Watched(work.id, work.attempt, container.id)):
+                while not ending.done():
+                    within_s = await _proceed(stopping, ending)
+                    await self._asking.done_or_asked(ending, output, within_s=within_s)
+                    if output.done():
+                        output.result()  # a failure to read it is not left until the exit
+            ending.result()
         finally:
-            exit.cancel()
-            await asyncio.gather(exit, return_exceptions=True)
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
+
+    async def _end_of(self, output: asyncio.Task[None]) -> None:
+        """Wait for the end of the output of a container that has exited."""
+        try:
+            async with asyncio.timeout(_LOG_END_S):
+                await output
+        except TimeoutError as failure:
+            said = f"the output of {self._name} has not ended {_LOG_END_S:g} s after its exit"
+            raise EngineUnavailable(said) from failure
+
+    # The outcome
 
     async def _judge(self, container: ContainerFacts, capture: Capture) -> Ended:
         facts = await self._tools.engine.inspect(container.id)
         if facts is None:
-            return await self._gone()
+            raise Gone
         used = await self._tools.usage.final(self._name)
         oom_killed = facts.oom_killed or (used is not None and used.oom_kills > 0)
         captured = capture.captured
@@ -187,35 +232,29 @@ class Attempt:
                 return _no_command(said, facts.exit_code)
         return ended
 
-    async def _end_of(self, output: asyncio.Task[None]) -> None:
-        """Wait for the end of the output of a container that has exited."""
-        try:
-            async with asyncio.timeout(_LOG_END_S):
-                await output
-        except EngineNotFound:
-            return  # removed together with its log; what was read is stored
-        except TimeoutError as failure:
-            said = f"the output of {self._name} has not ended {_LOG_END_S:g} s after its exit"
-            raise EngineUnavailable(said) from failure
-
     async def _stop_sent(self, facts: ContainerFacts) -> Stop | None:
-        """Say what stopped it. Nobody saw a signal: then one that ended before the intent ended by itself."""
+        """Say what stopped it: what our signal did, or what the record says where a former daemon sent it.
+
+        Without a witness, a container that ended before the intent was on record ended by itself.
+        """
+        stopping = self._stopping
+        if stopping is not None and stopping.signalled and stopping.reason is not None:
+            return Stop(stopping.reason, signalled=True)
         work = await self._tools.attempts.work(self._work.id)
         if work is None or work.stop_reason is None or work.stop_us is None:
             return None
-        if self._stopping is not None and self._stopping.signalled is not None:
-            return Stop(work.stop_reason, signalled=self._stopping.signalled)
+        if stopping is not None and stopping.first:
+            return Stop(work.stop_reason, signalled=False)
         return Stop(work.stop_reason, signalled=(facts.finished_us or work.stop_us) >= work.stop_us)
 
-    async def _gone(self) -> Ended:
+    async def _lost(self) -> Ended:
         """Make sure that the container is gone, and say that its exit cannot be known."""
         await asyncio.sleep(_LOST_GRACE_S)
         if await self._tools.engine.inspect(self._name) is not None:
-            return await self._to_its_end()
-        said = "the container was removed behind runsd's back; its exit cannot be known and is not billed"
-        capture = await self._tools.logs.capture(self._work.id, self._work.attempt)
-        written = capture.captured
+            raise EngineUnavailable(f"container {self._name} was gone and is back")
+        written = (await self._own_capture()).captured
         work = await self._tools.attempts.work(self._work.id) or self._work
+        said = "the container was removed behind runsd's back; its exit cannot be known and is not billed"
         return Ended(
             Outcome(Reason.LOST, said),
             started_us=work.started_us,
@@ -232,23 +271,24 @@ class Attempt:
         delay_s = None
         if not work.cancelled:
             delay_s = retry.delay_s(work.spec.retries, ended.outcome, work.attempt, jitter=jitter)
-        if delay_s is None:
-            stored = await self._tools.attempts.finish(work, ended)
-        else:
+        retried = False
+        if delay_s is not None:
             at = self._tools.clock() + int(delay_s * 1e6)
-            stored = await self._tools.attempts.retry(work, ended, not_before_us=at)
-            if not stored:  # cancelled in between
-                stored = await self._tools.attempts.finish(work, ended)
+            retried = await self._tools.attempts.retry(work, ended, not_before_us=at)
+        if retried or await self._tools.attempts.finish(work, ended):
+            self._count(ended, retried=retried)
+            self._log.info(
+                "run.retrying" if retried else "run.finished",
+                status=ended.outcome.status.value,
+                reason=ended.outcome.reason.value,
+                exit_code=ended.outcome.exit_code,
+            )
         self._tell()
         self._tools.signals.notify("queue")
-        self._count(ended, retried=delay_s is not None)
-        self._log.info(
-            "run.finished" if delay_s is None else "run.retrying",
-            status=ended.outcome.status.value,
-            reason=ended.outcome.reason.value,
-            exit_code=ended.outcome.exit_code,
-            stored=stored,
-        )
+
+    async def _clear(self) -> None:
+        await self._tools.engine.remove(self._name)
+        await self._tools.usage.clear(self._name)
 
     def _count(self, ended: Ended, *, retried: bool) -> None:
         metrics = self._tools.metrics
@@ -262,6 +302,27 @@ class Attempt:
 
     def _tell(self) -> None:
         self._tools.tell(self._work.id)
+
+
+async def _proceed(stopping: Stopping, ending: asyncio.Task[None]) -> float:
+    """Do what is due, but not longer than the container lives.
+
+    The Engine answers a SIGKILL when it has seen the exit, and now and then only two seconds after it.
+    """
+    proceeding = asyncio.create_task(stopping.proceed(), name="proceed")
+    try:
+        await asyncio.wait({proceeding, ending}, return_when=asyncio.FIRST_COMPLETED)
+        ended_first = not proceeding.done() and stopping.signalled is not None
+        return 0.0 if ended_first else await proceeding
+    finally:
+        proceeding.cancel()
+        await asyncio.gather(proceeding, return_exceptions=True)
+
+
+def _start_failure(said: str, exit_code: int) -> NotStarted:
+    if exit_code in _NO_COMMAND:
+        return NotStarted(_no_command(said, exit_code))
+    return NotStarted(Outcome(Reason.START_FAILED, f"cannot start the container: {said}"))
 
 
 def _no_command(said: str, code: int) -> Outcome:

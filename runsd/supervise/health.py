@@ -77,7 +77,7 @@ class EngineMonitor:
             if not self.reachable:
                 self.facts = await self._engine.facts()
                 await self._on_return(self.facts)
-        except EngineError as failure:
+        except (EngineError, LookupError, ValueError) as failure:  # no answer, or none that makes sense
             self._became(
                 reachable=False, message=f"{failure}; is dockerd running, and is {self._host} right?"
             )

@@ -58,10 +58,8 @@ class Images:
                 asyncio.timeout(self._inactivity_s) as patience,
                 aclosing(self._engine.pull(pull.reference)) as steps,
             ):
-                async for progress in steps:
-                    if progress != pull.progress:
-                        patience.reschedule(asyncio.get_running_loop().time() + self._inactivity_s)
-                    pull.progress = progress
+                async for pull.progress in steps:
+                    patience.reschedule(asyncio.get_running_loop().time() + self._inactivity_s)
         except TimeoutError as failure:
             raise EngineRefused(f"no progress for {self._inactivity_s:g} s") from failure
         finally:

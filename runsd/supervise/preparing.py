@@ -10,6 +10,7 @@ from runsd.run import Outcome
 from runsd.store.attempts import Work
 from runsd.supervise.asking import Asking
 from runsd.supervise.naming import container_labels
+from runsd.supervise.patience import patiently
 from runsd.supervise.tools import NotStarted, Tools
 
 log = structlog.get_logger()
@@ -28,11 +29,16 @@ class Preparation:
 
     async def container(self) -> ContainerFacts:
         """Make sure of the image, and make the container."""
+        await self._asking.check_stop("before its image was looked for")
         return await self._create(await self._image())
 
     async def _image(self) -> ImageFacts:
         reference, policy = self._work.spec.image, self._work.spec.pull_policy
-        image = await self._tools.images.present(reference)
+        try:
+            image = await self._tools.images.present(reference)
+        except EngineRefused as failure:
+            said = f"cannot look for image {reference}: {failure}; check its name"
+            raise NotStarted(Outcome(Reason.IMAGE_NOT_FOUND, said)) from failure
         if policy == "always" or image is None:
             if policy == "never":
                 said = f"image {reference} is not on this host and pullPolicy is never; pull or build it"
@@ -48,7 +54,10 @@ class Preparation:
         log.info("run.pulling", run=self._work.id, attempt=self._work.attempt, image=reference)
         async with self._tools.images.pulling(reference) as pull:
             told = pull.progress
-            while not await self._asking.done_or_asked(pull.task, within_s=_PROGRESS_EVERY_S):
+            while True:
+                await self._asking.done_or_asked(pull.task, within_s=_PROGRESS_EVERY_S)
+                if pull.task.done():
+                    break
                 await self._asking.check_stop("while its image was being pulled")
                 if pull.progress != told:
                     told = pull.progress
@@ -69,7 +78,7 @@ class Preparation:
         mounts = await self._mounts()
         request = self._request(image, mounts, await self._tools.usage.prepare(self._name))
         try:
-            created = await engine.create(request)
+            created = await patiently(lambda: engine.create(request))
         except EngineNotFound as failure:
             raise NotStarted(
                 Outcome(Reason.IMAGE_NOT_FOUND, f"cannot create the container: {failure}")

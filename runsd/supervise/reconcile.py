@@ -11,7 +11,7 @@ import structlog
 
 from runsd.clock import Clock
 from runsd.engine.port import Engine, Found
-from runsd.errors import RunsdError
+from runsd.errors import EngineRefused, RunsdError
 from runsd.signals import Signals, woken
 from runsd.store.attempts import Attempts
 from runsd.store.runs import Runs
@@ -81,7 +81,7 @@ class Reconciler:
             while True:
                 try:
                     await self._reconcile()
-                except RunsdError as failure:
+                except (RunsdError, OSError) as failure:
                     log.warning("reconcile.failed", error=str(failure))
                     self._monitor.doubt()
                 await woken(changed, _EVERY_S)
@@ -99,8 +99,15 @@ class Reconciler:
         current = await self._attempts.current(named | set(cgroups.values()))
         supervised = self._supervisor.supervised
         for found in strays(containers, current, supervised, now_us=self._clock()):
-            log.info("container.removed", container=found.id[:12], name=found.name)
-            await self._engine.remove(found.id)
+            await self._remove(found)
         for name, run_id in cgroups.items():
             if run_id not in supervised and not current.get(run_id):
                 await self._usage.clear(name)
+
+    async def _remove(self, found: Found) -> None:
+        try:
+            await self._engine.remove(found.id)
+        except EngineRefused as failure:  # one that cannot be removed must not keep the others
+            log.warning("container.not_removed", container=found.id[:12], error=str(failure))
+        else:
+            log.info("container.removed", container=found.id[:12], name=found.name)

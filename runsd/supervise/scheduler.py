@@ -67,7 +67,7 @@ class Scheduler:
             self._signals.notify(f"run:{run_id}", "events")
 
     async def _admit(self) -> bool:
-        waiting = await self._attempts.waiting(_WINDOW)
+        waiting = await self._attempts.waiting(_WINDOW, within=self._capacity)
         if not waiting:
             return False
         chosen = choose(waiting, await self._attempts.holding(), self._capacity)

@@ -2,11 +2,15 @@
 
 import time
 
+import structlog
 from runsd_sdk.run import Reason
 
-from runsd.clock import Clock
-from runsd.engine.port import ContainerFacts, Engine
-from runsd.store.attempts import Attempts, Work
+from runsd.engine.port import ContainerFacts
+from runsd.errors import NotNow
+from runsd.store.attempts import Work
+from runsd.supervise.tools import Tools
+
+log = structlog.get_logger()
 
 # A process that even SIGKILL has not ended (waiting for a disk, a frozen Engine) is signalled again.
 _KILL_AGAIN_S = 10.0
@@ -15,42 +19,58 @@ _KILL_AGAIN_S = 10.0
 class Stopping:
     """The deadline and the cancel of one running container.
 
-    ``signalled`` tells whether our first signal reached it: None when none was due, False when the container
-    had ended by itself before.
+    ``reason`` is why it is being stopped, ``signalled`` whether our first signal reached it (None: none was
+    due), and ``first`` whether the stop began under our eyes rather than a former daemon's.
     """
 
-    def __init__(
-        self, work: Work, facts: ContainerFacts, attempts: Attempts, engine: Engine, clock: Clock
-    ) -> None:
-        self._work = work
-        self._container = facts.id
-        self._attempts = attempts
-        self._engine = engine
-        # From here on time is measured by the monotonic clock: stepping the host's clock moves no deadline.
-        ran_s = max(0.0, (clock() - (facts.started_us or clock())) / 1e6)
-        self._started = time.monotonic() - ran_s
-        self._kill_at: float | None = None
+    def __init__(self, work: Work, facts: ContainerFacts, tools: Tools) -> None:
+        self.reason: Reason | None = None
         self.signalled: bool | None = None
+        self.first = work.stop_us is None
+        self._work = work
+        self._tools = tools
+        self._container = facts.id
+        # From here on time is measured by the monotonic clock: stepping the host's clock moves no deadline.
+        self._started = time.monotonic() - self._since_s(facts.started_us)
+        self._kill_at: float | None = None
 
     async def proceed(self) -> float:
         """Do what is due, and return in how many seconds to look again."""
-        work = await self._attempts.work(self._work.id) or self._work
-        now = time.monotonic()
-        if work.stop_reason is None:
-            left = self._started + work.spec.timeout_seconds - now
-            if left > 0:
-                return left
-            await self._attempts.stop(work, Reason.DEADLINE_EXCEEDED)
-        if self._kill_at is None:
-            self._kill_at = now + work.spec.stop_grace_seconds
-            if now < self._kill_at:
+        work = await self._tools.attempts.work(self._work.id) or self._work
+        if self.reason is None:
+            left_s = self._started + work.spec.timeout_seconds - time.monotonic()
+            self.reason = work.stop_reason
+            if self.reason is None and left_s > 0:
+                return left_s
+            if self.reason is None and not await self._record(work):
+                return 0.0  # its owner was faster with another deadline, or with a cancel
+            grace_s = work.spec.stop_grace_seconds - self._since_s(work.stop_us)
+            self._kill_at = time.monotonic() + max(0.0, grace_s)
+            if grace_s > 0:
                 await self._signal("SIGTERM")
-        if now >= self._kill_at:
+        return await self._kill_when_due()
+
+    async def _record(self, work: Work) -> bool:
+        """Put the intent on record; a full disk keeps nobody alive who may be the one that fills it."""
+        try:
+            if not await self._tools.attempts.stop(work, Reason.DEADLINE_EXCEEDED):
+                return False
+        except NotNow as failure:
+            log.error("run.stop_not_recorded", run=work.id, error=str(failure))
+        self.reason = Reason.DEADLINE_EXCEEDED
+        self._tools.tell(work.id)
+        return True
+
+    async def _kill_when_due(self) -> float:
+        if self._kill_at is None or time.monotonic() >= self._kill_at:
             await self._signal("SIGKILL")
-            self._kill_at = now + _KILL_AGAIN_S
+            self._kill_at = time.monotonic() + _KILL_AGAIN_S
         return self._kill_at - time.monotonic()
 
     async def _signal(self, signal: str) -> None:
-        reached = await self._engine.kill(self._container, signal)
+        reached = await self._tools.engine.kill(self._container, signal)
         if self.signalled is None:
             self.signalled = reached
+
+    def _since_s(self, us: int | None) -> float:
+        return 0.0 if us is None else max(0.0, (self._tools.clock() - us) / 1e6)

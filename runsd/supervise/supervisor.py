@@ -1,11 +1,13 @@
 """The supervisor: one task per live run, isolated from all others, repeated until the truth is stored."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import structlog
 
-from runsd.errors import EngineUnavailable, RunsdError
+from runsd.errors import EngineUnavailable, NotNow
+from runsd.signals import woken
 from runsd.supervise.attempt import Attempt
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.tools import Tools
@@ -14,6 +16,7 @@ log = structlog.get_logger()
 
 _FIRST_BACKOFF_S = 0.5
 _LONGEST_BACKOFF_S = 30.0
+_MOST_FAILURES = 5
 
 
 class Supervisor:
@@ -24,6 +27,7 @@ class Supervisor:
         self._monitor = monitor
         self._on_end = on_end
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
 
     @property
     def supervised(self) -> set[str]:
@@ -33,6 +37,7 @@ class Supervisor:
     def take_up(self, run_id: str) -> None:
         """See a live run to its end, unless somebody does already."""
         if run_id in self._tasks:
+            self._again.add(run_id)  # the task may have looked for work for the last time
             return
         task = asyncio.create_task(self._supervise(run_id), name=f"supervise-{run_id}")
         self._tasks[run_id] = task
@@ -40,6 +45,7 @@ class Supervisor:
 
     async def detach(self) -> None:
         """Let go of all containers, which run on."""
+        self._again.clear()
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -47,23 +53,44 @@ class Supervisor:
 
     def _ended(self, run_id: str) -> None:
         del self._tasks[run_id]
+        if run_id in self._again:
+            self._again.discard(run_id)
+            self.take_up(run_id)
         self._on_end()
 
     async def _supervise(self, run_id: str) -> None:
-        backoff_s = _FIRST_BACKOFF_S
-        while (work := await self._tools.attempts.work(run_id)) is not None:
-            await self._monitor.answering()
+        attempt: Attempt | None = None
+        number, failures, backoff_s = 0, 0, _FIRST_BACKOFF_S
+        last: Exception | None = None
+        while True:
+            begun = time.monotonic()
             try:
-                await Attempt(work, self._tools).carry_out()
-            except EngineUnavailable as failure:
-                log.warning("run.engine_unavailable", run=run_id, error=str(failure))
+                work = await self._tools.attempts.work(run_id)
+                if work is None:
+                    return
+                await self._monitor.answering()
+                if attempt is None or work.attempt != number:
+                    attempt, number, failures = Attempt(work, self._tools), work.attempt, 0
+                if failures >= _MOST_FAILURES and last is not None:
+                    await attempt.give_up(last)
+                else:
+                    await attempt.carry_out()
+            except (EngineUnavailable, NotNow) as failure:
+                log.warning("run.cannot_go_on", run=run_id, error=str(failure))
                 self._monitor.doubt()
-            except RunsdError as failure:
-                log.error("run.attempt_failed", run=run_id, error=str(failure))
-            except Exception:
-                # A fault of ours in one attempt must not reach the others; the attempt is taken up again.
-                log.exception("run.attempt_crashed", run=run_id)
+            except Exception as failure:
+                # A fault in one attempt must not reach the others; it is taken up again, and not for ever.
+                log.exception("run.attempt_failed", run=run_id)
+                failures, last = failures + 1, failure
             else:
-                return
-            await asyncio.sleep(backoff_s)
+                backoff_s = _FIRST_BACKOFF_S
+                continue
+            if time.monotonic() - begun > _LONGEST_BACKOFF_S:
+                backoff_s = _FIRST_BACKOFF_S
+            await self._pause(run_id, backoff_s)
             backoff_s = min(_LONGEST_BACKOFF_S, 2 * backoff_s)
+
+    async def _pause(self, run_id: str, seconds: float) -> None:
+        """Wait before the next try; a word of the run's owner or the Engine's return ends it early."""
+        with self._tools.signals.listening(f"ask:{run_id}", "engine") as word:
+            await woken(word, seconds)

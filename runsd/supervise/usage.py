@@ -142,7 +142,7 @@ class UsageMeter:
         watched.measured()
         try:
             cpu_us, memory, peak = await self._now(name, watched)
-        except (EngineError, LookupError):
+        except (EngineError, LookupError, OSError):
             return None  # the next round will know
         before = self._last.get(name)
         peak = max(peak or memory, before.memory_peak_bytes if before else 0)
@@ -151,10 +151,8 @@ class UsageMeter:
         return Measured(watched.run_id, watched.attempt, self._clock(), cpu_us, memory)
 
     async def _now(self, name: str, watched: Watched) -> tuple[int, int, int | None]:
-        if self._cgroups is not None:
-            usage = await self._cgroups.read(f"{self._instance}.{name}")
-            if usage is None:
-                raise LookupError(name)
+        usage = await self._cgroups.read(f"{self._instance}.{name}") if self._cgroups else None
+        if usage is not None:
             return usage.cpu_us, usage.memory_bytes, usage.memory_peak_bytes
         sample = await self._engine.sample(watched.container)
         if sample is None:

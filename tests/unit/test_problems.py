@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from runsd_sdk.spec import RunSpec
 
 from runsd import errors
-from runsd.api.problems import STATUS_OF, Malformed, field_errors, problem_of, problem_response
+from runsd.api.problems import STATUS_OF, Invalid, Malformed, field_errors, problem_of, problem_response
 from runsd.errors import EngineNotFound, EngineUnavailable, Refused, RunsdError
 
 EXPECTED = {
@@ -87,8 +87,8 @@ def test_a_fault_of_ours_says_nothing_of_our_insides() -> None:
 
 
 def test_a_body_that_is_no_json_is_malformed_not_invalid() -> None:
-    assert problem_of(failure_of(RunSpec, "{")).status == 400
-    assert problem_of(failure_of(RunSpec, "[]")).status == 422
+    assert problem_of(Invalid(failure_of(RunSpec, "{"))).status == 400
+    assert problem_of(Invalid(failure_of(RunSpec, "[]"))).status == 422
 
 
 def test_a_union_is_one_error_at_the_field_and_not_one_per_branch() -> None:

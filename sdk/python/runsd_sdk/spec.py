@@ -9,7 +9,9 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from runsd_sdk import quantity
 from runsd_sdk.wire import Body
 
-_DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d{1,5})?/)"
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+# The first part is a registry only if it looks like one: a dot, a port, or localhost.
+_DOMAIN = rf"(?:(?:localhost|{_LABEL}(?:\.{_LABEL})+|{_LABEL}(?=:))(?::\d{{1,5}})?/)"
 _PATH = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 # Grammar: the Distribution project's "reference" (domain/path:tag@digest).
 _IMAGE = re.compile(
@@ -25,7 +27,8 @@ _KEPT_BY_SYSTEM = ("/proc", "/sys", "/dev", "/run/secrets", "/run/runsd")
 
 
 def _image(value: str) -> str:
-    if len(value) > 512 or not _IMAGE.fullmatch(value):
+    name = value.partition("@")[0].rpartition(":")[0] or value  # the grammar bounds tag and digest
+    if len(name) > 255 or len(value) > 512 or not _IMAGE.fullmatch(value):
         raise ValueError(
             f"{value[:80]!r} is not an image reference; write [registry/]name[:tag][@sha256:…] in lower case"
         )
