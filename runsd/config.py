@@ -75,7 +75,7 @@ class ImageSettings(_Section):
 class LogSettings(_Section):
     """How much output is kept."""
 
-    max_bytes_per_attempt: Annotated[int, Field(ge=65_536)] = Field(
+    max_bytes_per_attempt: Annotated[int, Field(ge=1024**2)] = Field(
         256 * 1024**2, description="of a longer output head and tail are kept"
     )
 

@@ -27,7 +27,7 @@ class Input(StrEnum):
 #   starting   a row, perhaps a created or even running container of a known name; it is adopted
 #   running    a container; its log is read on from the last stored byte
 #   stopping   a container that was or was not signalled; it is signalled again
-#   finished   perhaps a dead container; the janitor removes it
+#   finished   perhaps a dead container; the reconciler removes it
 _LIVE: Final = {Input.STOP: Phase.STOPPING, Input.FINISH: Phase.FINISHED, Input.RETRY: Phase.QUEUED}
 NEXT: Final[dict[Phase, dict[Input, Phase]]] = {
     Phase.QUEUED: {

@@ -18,6 +18,7 @@ from runsd.errors import RunsdError
 
 log = structlog.get_logger()
 
+_SETTLE_S = 10.0
 _MOST_BODY = 10 * 1024**2
 T = TypeVar("T")
 _Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -58,8 +59,9 @@ class Changes:
             task.exception()  # asked for, since nobody may be left to whom it could be told
 
     async def settle(self, _: web.Application) -> None:
-        """Wait for the changes whose clients have left."""
-        await asyncio.gather(*self._going_on, return_exceptions=True)
+        """Wait for the changes whose clients have left, within a bound: what is on record can be repeated."""
+        if self._going_on:
+            await asyncio.wait(self._going_on, timeout=_SETTLE_S)
 
 
 def _serve(route: Route, services: Services, changes: Changes) -> _Serve:

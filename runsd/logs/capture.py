@@ -14,6 +14,7 @@ from runsd.clock import Clock
 from runsd.engine.port import Stream
 from runsd.errors import NotNow
 from runsd.logs.pieces import Piece, Pieces
+from runsd.logs.record import as_recorded
 from runsd.signals import Signals, woken
 from runsd.sqlite import Sqlite
 
@@ -33,10 +34,15 @@ _ENDS = """
 select stream, max(at_byte + length(data)) as ends, sum(length(data)) as kept from chunks
 where run_id = :run_id and attempt = :attempt group by stream
 """
-# The head is what came first: a chunk belongs to it by its place in its stream, which trimming never changes.
+_CHUNKS = """
+select stream, at_byte, data from chunks
+where run_id = :run_id and attempt = :attempt and stream <> 0 order by id
+"""
+# A chunk belongs to the head if all of it came first in its stream, which trimming never changes.
 _TAIL = """
 select id, length(data) as size from chunks
-where run_id = :run_id and attempt = :attempt and at_byte >= :head order by id limit 1000
+where run_id = :run_id and attempt = :attempt and at_byte + length(data) > :head
+order by id limit 1000
 """
 _DROP = "delete from chunks where id in (select value from json_each(?))"
 
@@ -167,6 +173,21 @@ class LogWriter:
         """
         given = {"run_id": run_id, "attempt": attempt, "stream": int(stream), "size": size}
         return b"".join([row["data"] for row in await self._db.all(sql, given)])[:size]
+
+    async def recorded_sizes(self, run_id: str, attempt: int) -> dict[Stream, int]:
+        """Return how many bytes the Engine's record holds of what is stored of each stream.
+
+        Output that was not kept counts as it was written.
+        """
+        sizes = {Stream.STDOUT: 0, Stream.STDERR: 0}
+        ends = dict(sizes)
+        of = {"run_id": run_id, "attempt": attempt}
+        async with self._db.reading() as reader, reader.execute(_CHUNKS, of) as rows:
+            async for row in rows:
+                stream, data = Stream(row["stream"]), row["data"]
+                sizes[stream] += row["at_byte"] - ends[stream] + len(as_recorded(data))
+                ends[stream] = row["at_byte"] + len(data)
+        return sizes
 
     def dirty(self, capture: Capture, *, urgent: bool = False) -> None:
         """Note that a capture has output to store."""

@@ -1,1 +1,1 @@
-"""The loops: scheduler, one supervisor per attempt, reconciler, janitor."""
+"""The loops: scheduler, one supervisor per attempt, reconciler, Engine monitor, usage meter."""

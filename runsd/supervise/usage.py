@@ -104,7 +104,7 @@ class UsageMeter:
         return Used(usage.cpu_us, usage.memory_peak_bytes or 0, "cgroup", usage.oom_kills or 0)
 
     async def clear(self, name: str) -> None:
-        """Remove the cgroup of an attempt whose outcome is on record; a busy one is left to the janitor."""
+        """Remove the cgroup of an attempt that is over; a busy one is left to the reconciler."""
         if self._cgroups is not None:
             try:
                 await self._cgroups.remove(f"{self._instance}.{name}")

@@ -202,11 +202,6 @@ class RunSpec(Body):
             seen.add(mount.mount_path)
         return self
 
-    @property
-    def longest_seconds(self) -> float:
-        """The longest that one attempt can hold its resources, in seconds."""
-        return self.timeout_seconds + self.stop_grace_seconds
-
 
 class Batch(Body):
     """Up to 1,000 runs that are accepted together or not at all."""
