@@ -234,3 +234,15 @@ def bill_is_that_of_the_instants(result: RunResult) -> None:
     assert result.usage.duration_seconds == ran_s
     assert result.usage.vcpu_seconds == pytest.approx(ran_s * 0.5, abs=1e-9)
     assert [attempt.attempt for attempt in result.usage.attempts] == [1]
+
+
+def test_killed_amid_bytes_that_are_no_text_goes_on_at_the_exact_byte(daemon: Daemon) -> None:
+    script = r"printf 'ab\377\376\n'; until [ -e /gate ]; do sleep 0.02; done; seq 3"
+    handle = daemon.submit("sh", "-c", script)
+    assert first_line(handle).startswith("ab")
+    daemon.kill9()
+    daemon.start()
+    daemon.until(handle.id, "run.running")
+    daemon.open_gate(handle.id)
+    assert handle.wait(30).exit_code == 0
+    assert daemon.raw(handle.id) == b"ab\xff\xfe\n1\n2\n3\n"

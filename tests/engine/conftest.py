@@ -34,6 +34,15 @@ def speaking_image(docker_client: docker.APIClient, busybox_image: str) -> Itera
     docker_client.remove_image(name)
 
 
+@pytest.fixture(scope="session")
+def keeping_image(docker_client: docker.APIClient, busybox_image: str) -> Iterator[str]:
+    """An image that asks for a volume of its own at /kept."""
+    name = f"runsd-test/keeping:{uuid.uuid4().hex[:12]}"
+    images.build(docker_client, name, f"FROM {busybox_image}\nVOLUME /kept\n", {})
+    yield name
+    docker_client.remove_image(name)
+
+
 @pytest.fixture
 async def engine(engine_host: str) -> AsyncIterator[DockerEngine]:
     engine = DockerEngine.at(engine_host)

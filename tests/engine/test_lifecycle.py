@@ -263,6 +263,20 @@ async def test_a_sample_is_taken_only_of_a_running_container(
     assert await engine.sample(container) is None
 
 
+async def test_remove_takes_the_images_own_volumes_and_spares_named_ones(
+    engine: DockerEngine, eye: docker.DockerClient, request_of: RequestOf, volume: str, keeping_image: str
+) -> None:
+    mounts = [Mount(volume, "/named", read_only=False)]
+    container = await engine.create(request_of("true", image=keeping_image, mounts=mounts))
+    mounted = eye.containers.get(container).attrs["Mounts"]
+    nameless = {mount["Name"] for mount in mounted} - {volume}
+    assert len(nameless) == 1
+    await engine.remove(container)
+    left = {found.name for found in eye.volumes.list()}
+    assert volume in left
+    assert not nameless & left
+
+
 async def test_the_facts_are_the_engines_own(engine: DockerEngine, eye: docker.DockerClient) -> None:
     await engine.ping()
     facts, info = await engine.facts(), eye.info()
