@@ -90,7 +90,9 @@ def template(method: str, path: str) -> str:
     plain = path.split("?")[0]
     if (method, plain) in OPERATIONS:
         return plain
-    return next(p for m, p in OPERATIONS if m == method and re.fullmatch(re.sub("{id}", "[^/]+", p), plain))
+    return next(
+        str(p) for m, p in OPERATIONS if m == method and re.fullmatch(re.sub("{id}", "[^/]+", p), plain)
+    )
 
 
 @pytest.fixture

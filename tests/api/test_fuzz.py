@@ -1,0 +1,97 @@
+"""Whatever the document allows or forbids, every route answers as it says and never fails."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from docker.transport import UnixHTTPAdapter
+from schemathesis import checks
+from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi import checks as openapi_checks
+
+from runsd.api.openapi import document
+from tests.api.conftest import Serve
+from tests.daemon.harness import Daemon
+
+EXAMPLES = 15
+# Nothing listens there: a run with this image has failed at once, without a container.
+NO_IMAGE = "localhost:1/none:1"
+CHECKS = [
+    checks.not_a_server_error,
+    openapi_checks.status_code_conformance,
+    openapi_checks.content_type_conformance,
+    openapi_checks.response_headers_conformance,
+    openapi_checks.response_schema_conformance,
+]
+CONFIG = SchemathesisConfig.from_dict(
+    {"generation": {"max-examples": EXAMPLES, "deterministic": True, "database": "none"}}
+)
+schema = schemathesis.openapi.from_dict(document(), config=CONFIG)
+
+
+class Target:
+    """A daemon, asked as generated and once more about things that exist."""
+
+    def __init__(self, daemon: Daemon, session: requests.Session) -> None:
+        self._daemon = daemon
+        self._session = session
+        self._names = (f"v{n}" for n in itertools.count())
+        self._made: dict[str, str] = {}
+
+    def hold(self, case: "schemathesis.Case[Any]") -> None:
+        """Hold the answers to a case against the document."""
+        self._ask(case)
+        case.headers.pop("Idempotency-Key", None)  # what follows is another request
+        if case.path_parameters and "id" in case.path_parameters:
+            case.path_parameters = {"id": self._real(case)}
+            self._ask(case)
+            return
+        body: Any = case.body
+        if isinstance(body, dict) and "image" in body:
+            case.body = self._runnable(body)
+            self._ask(case)
+        elif isinstance(body, dict) and isinstance(body.get("runs"), list):
+            case.body = {"runs": [self._runnable(run) for run in body["runs"]]}
+            self._ask(case)
+
+    def _ask(self, case: "schemathesis.Case[Any]") -> None:
+        answer = case.call(base_url="http://runsd", session=self._session, timeout=30)
+        case.validate_response(answer, checks=CHECKS)
+
+    def _runnable(self, run: Any) -> Any:
+        return {**run, "image": NO_IMAGE} if isinstance(run, dict) else run
+
+    def _real(self, case: "schemathesis.Case[Any]") -> str:
+        noun = case.path.split("/")[2]
+        if case.method == "DELETE":
+            self._made.pop(noun, None)
+        if noun not in self._made:
+            self._made[noun] = self._run() if noun == "runs" else self._volume()
+        return self._made[noun]
+
+    def _run(self) -> str:
+        handle = self._daemon.client.create(image=NO_IMAGE)
+        assert handle.wait(30).reason == "image_pull_failed"
+        return handle.id
+
+    def _volume(self) -> str:
+        return self._daemon.client.volumes.create(next(self._names)).id
+
+
+@pytest.fixture(scope="module")
+def target(serve: Serve) -> Iterator[Target]:
+    with serve(RUNSD_IMAGES__ALLOW="localhost:1/*") as daemon, requests.Session() as session:
+        session.mount("http://", UnixHTTPAdapter(f"http+unix://{daemon.socket}"))
+        yield Target(daemon, session)
+        for volume in daemon.client.volumes.list():
+            for run in daemon.client.iterate(status=["pending", "running"]):
+                daemon.client.cancel(run.id)
+            daemon.client.volumes.delete(volume.id)
+
+
+@schema.parametrize()
+def test_every_route_answers_as_the_document_says(case: "schemathesis.Case[Any]", target: Target) -> None:
+    target.hold(case)
