@@ -280,6 +280,10 @@ class Daemon:
             self.eye.remove_container(found["Id"], force=True)
         for found in (self.eye.volumes(filters=label)["Volumes"] or ()) if self.instance else ():
             self.eye.remove_volume(found["Name"], force=True)
+        for left in sorted(self._left() if self.instance else ()):
+            kind, _, path = left.partition(" ")
+            if kind == "cgroup":
+                Path(path).rmdir()
 
     def _await_ready(self, ear: socket.socket) -> None:
         until = time.monotonic() + READY_S

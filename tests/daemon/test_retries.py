@@ -102,4 +102,5 @@ def test_a_backoff_outlives_the_daemon(daemon: Daemon) -> None:
 def test_the_next_attempt_without_backoff_begins_while_the_last_is_cleared_away(daemon: Daemon) -> None:
     result = daemon.run("sh", "-c", "exit 1", retries={"limit": 4, "backoff_seconds": 0})
     assert result.attempt == 5
+    assert result.finished_at is not None
     assert (result.finished_at - result.created_at).total_seconds() < 20
