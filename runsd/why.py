@@ -99,7 +99,8 @@ def _queued(run: Run, around: Surroundings) -> tuple[str, list[str]]:
         f" {format_bytes(max(0, around.free.memory_bytes))} are free"
     ]
     if around.ahead:
-        details.append(f"{around.ahead} runs are ahead of it in the queue")
+        are = "run is" if around.ahead == 1 else "runs are"
+        details.append(f"{around.ahead} {are} ahead of it in the queue")
     if not around.free.covers(asks):
         return "it waits for resources that other runs hold", details
     return ("it waits for its turn" if around.ahead else "it is about to start"), details

@@ -92,7 +92,7 @@ def test_why_says_what_a_queued_run_waits_for(daemon: Daemon) -> None:
     assert (why.status, why.phase, why.reason) == (Status.PENDING, Phase.QUEUED, None)
     assert why.summary == "it waits for resources that other runs hold"
     assert any("500m cores" in detail and "0 cores" in detail for detail in why.details)
-    assert any("1 runs are ahead" in detail for detail in why.details)
+    assert any("1 run is ahead" in detail for detail in why.details)
     blocker.cancel()
     for handle in (first, second):
         assert handle.wait(30).status is Status.SUCCEEDED

@@ -60,8 +60,8 @@ def gpu_count(text: str | float) -> int:
 
 
 def format_cpu(milli: int) -> str:
-    """Write millicores the short way: ``"4"`` or ``"500m"``."""
-    return f"{milli // 1000}" if milli % 1000 == 0 else f"{milli}m"
+    """Write millicores as cores: ``"4"`` or ``"0.5"``."""
+    return format(Decimal(milli) / 1000, "f")
 
 
 def format_bytes(size: int) -> str:
