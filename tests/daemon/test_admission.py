@@ -91,7 +91,7 @@ def test_why_says_what_a_queued_run_waits_for(daemon: Daemon) -> None:
     why = daemon.client.why(second.id)
     assert (why.status, why.phase, why.reason) == (Status.PENDING, Phase.QUEUED, None)
     assert why.summary == "it waits for resources that other runs hold"
-    assert any("500m cores" in detail and "0 cores" in detail for detail in why.details)
+    assert any("0.5 cores" in detail and "0 cores" in detail for detail in why.details)
     assert any("1 run is ahead" in detail for detail in why.details)
     blocker.cancel()
     for handle in (first, second):

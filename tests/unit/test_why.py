@@ -94,7 +94,7 @@ def test_a_queued_run_says_who_is_ahead() -> None:
 def test_a_queued_run_says_what_it_lacks() -> None:
     why = explain(run(Phase.QUEUED), replace(CALM, free=Resources(500, 2**29)))
     assert why.summary == "it waits for resources that other runs hold"
-    assert why.details == ["it asks for 1 cores and 1.0 GiB; 500m cores and 512.0 MiB are free"]
+    assert why.details == ["it asks for 1 cores and 1.0 GiB; 0.5 cores and 512.0 MiB are free"]
 
 
 def test_a_host_that_shrank_has_nothing_free_rather_than_less() -> None:
