@@ -162,7 +162,8 @@ where id = :id and project = :project and phase <> 'finished' and stop_us is nul
 returning *
 
 -- name: relabel
-update runs set labels = :labels where id = :id and project = :project
+update runs set labels = :labels, spec = json_set(spec, '$.labels', json(:labels))
+where id = :id and project = :project
 returning *
 
 -- name: forget

@@ -88,12 +88,13 @@ class Volumes:
         await self._db.write(job)
 
     async def delete(self, volume: Volume) -> None:
-        """Forget a volume. Raises Conflicting while runs that are not over use it."""
+        """Forget a volume. Raises Conflicting while live runs use it, Unknown when it is gone."""
 
         async def job(db: aiosqlite.Connection) -> bool:
             return bool(await db.execute_fetchall(_DELETE, {"id": volume.id}))
 
         if not await self._db.write(job):
+            await self.get(volume.project, volume.id)  # somebody else may have deleted it
             raise Conflicting(
                 f"cannot delete volume {volume.name!r}: runs that are not over use it; cancel or await them",
                 code="volume_in_use",

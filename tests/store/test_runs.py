@@ -204,6 +204,7 @@ async def test_filters_are_values_and_never_sql(text: str, desk: Desk) -> None:
 async def test_labels_are_replaced_also_in_the_filter_whatever_the_state(desk: Desk) -> None:
     run = await desk.finished(labels={"a": "1", "b": "2"})
     changed = await desk.runs.relabel(PROJECT, run.id, {"b": "3", "c": "4"})
+    assert changed.spec.labels == {"b": "3", "c": "4"}  # a rerun has them too
     assert changed.labels == {"b": "3", "c": "4"}
     assert await listed(desk, labels=[("a", "1")]) == []
     assert await listed(desk, labels=[("b", "2")]) == []

@@ -81,3 +81,10 @@ async def test_deleting_runs_leaves_their_volume(desk: Desk) -> None:
     assert run.phase is Phase.FINISHED
     await desk.runs.forget(PROJECT, run.id)
     assert len(await desk.volumes.list(PROJECT)) == 1
+
+
+async def test_a_volume_that_somebody_else_deleted_is_unknown(desk: Desk) -> None:
+    volume = await desk.volumes.add(PROJECT, VolumeSpec(name="cache"))
+    await desk.volumes.delete(volume)
+    with pytest.raises(Unknown):
+        await desk.volumes.delete(volume)
