@@ -1,5 +1,6 @@
 """Names and labels by which runsd knows its containers again."""
 
+import re
 from collections.abc import Mapping
 
 INSTANCE = "io.runsd.instance"
@@ -7,14 +8,18 @@ RUN = "io.runsd.run"
 ATTEMPT = "io.runsd.attempt"
 
 
+_NAME = re.compile(r"runsd-([0-9a-z]{26})-(\d{1,9})", re.ASCII)
+
+
 def container_name(run_id: str, attempt: int) -> str:
     """Return the one name that an attempt's container can have."""
     return f"runsd-{run_id.removeprefix('run_')}-{attempt}"
 
 
-def run_of_name(name: str) -> str:
-    """Return the run whose attempt bears this name."""
-    return f"run_{name.removeprefix('runsd-').rpartition('-')[0]}"
+def attempt_of_name(name: str) -> tuple[str, int] | None:
+    """Read run and attempt from an attempt's name, if it is one."""
+    found = _NAME.fullmatch(name)
+    return (f"run_{found[1]}", int(found[2])) if found else None
 
 
 def container_labels(instance: str, run_id: str, attempt: int) -> dict[str, str]:

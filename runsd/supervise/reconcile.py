@@ -5,7 +5,7 @@ which finds out by itself what has become of the container; ``strays`` says what
 nothing that is not known for sure is destroyed without a grace.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 
 import structlog
 
@@ -16,7 +16,7 @@ from runsd.signals import Signals, woken
 from runsd.store.attempts import Attempts
 from runsd.store.runs import Runs
 from runsd.supervise.health import EngineMonitor
-from runsd.supervise.naming import INSTANCE, attempt_of, container_name, run_of_name
+from runsd.supervise.naming import INSTANCE, attempt_of, attempt_of_name, container_name
 from runsd.supervise.supervisor import Supervisor
 from runsd.supervise.usage import UsageMeter
 
@@ -26,20 +26,18 @@ _EVERY_S = 30.0
 _STRANGER_GRACE_US = 300 * 1_000_000
 
 
-def strays(
-    containers: Iterable[Found], current: Mapping[str, int], supervised: Set[str], *, now_us: int
-) -> list[Found]:
+def strays(containers: Iterable[Found], current: Mapping[str, int], *, now_us: int) -> list[Found]:
     """Return the containers that should not be there.
 
     ``current`` gives the attempt of every known run: 0 for one that is not live. A container of an attempt
-    that is over is a stray, unless its run is in somebody's hands (who removes it); one of a run that nobody
-    knows is a stray when it is five minutes old. Labels alone prove nothing: a container inherits those of
-    its image, and images are made from containers. Only one that bears the right name too is ours.
+    that is over is a stray (whoever carried it out removes it too, and twice does no harm); one of a run that
+    nobody knows is a stray when it is five minutes old. Labels alone prove nothing: a container inherits
+    those of its image, and images are made from containers. Only one that bears the right name too is ours.
     """
     remove = []
     for found in containers:
         named = attempt_of(found.labels)
-        if named is None or found.name != container_name(*named) or named[0] in supervised:
+        if named is None or found.name != container_name(*named):
             continue
         if named[0] not in current:
             if found.created_us < now_us - _STRANGER_GRACE_US:
@@ -94,14 +92,15 @@ class Reconciler:
             return
         # What is listed before the rows are read cannot be younger than they are.
         containers = await self._engine.containers({INSTANCE: self._instance})
-        cgroups = {name: run_of_name(name) for name in await self._usage.left_over()}
-        named = {run[0] for found in containers if (run := attempt_of(found.labels)) is not None}
-        current = await self._attempts.current(named | set(cgroups.values()))
-        supervised = self._supervisor.supervised
-        for found in strays(containers, current, supervised, now_us=self._clock()):
+        cgroups = await self._usage.left_over()
+        named = [attempt_of(found.labels) for found in containers]
+        named += [attempt_of_name(name) for name in cgroups]
+        current = await self._attempts.current({attempt[0] for attempt in named if attempt is not None})
+        for found in strays(containers, current, now_us=self._clock()):
             await self._remove(found)
-        for name, run_id in cgroups.items():
-            if run_id not in supervised and not current.get(run_id):
+        for name in cgroups:
+            attempt = attempt_of_name(name)
+            if attempt is not None and current.get(attempt[0]) != attempt[1]:
                 await self._usage.clear(name)
 
     async def _remove(self, found: Found) -> None:

@@ -82,7 +82,7 @@ def test_output_after_the_main_process_closed_its_own_is_not_missed(daemon: Daem
 
 
 def test_output_over_the_cap_keeps_head_and_tail_with_a_remark_between(serve: Serve) -> None:
-    cap, lines = MIB, 100_000
+    cap, lines = 2 * MIB, 120_000
     written = "".join(f"{n:06} {'x' * 40}\n" for n in range(1, lines + 1))
     with serve(RUNSD_LOGS__MAX_BYTES_PER_ATTEMPT=str(cap)) as daemon:
         result = daemon.run("sh", "-c", f"seq -w {lines} | sed 's/$/ {'x' * 40}/'")
