@@ -60,6 +60,8 @@ def _ended(run: Run) -> tuple[str, list[str], str | None]:
     details = [f"ended at {run.finished_at:%Y-%m-%d %H:%M:%S} UTC in attempt {run.attempt}"]
     if run.oom_killed and run.reason is not Reason.OOM_KILLED:
         details.append("a process in it was killed for memory, though that did not decide its outcome")
+    if run.started_at is not None and run.finished_at < run.started_at:
+        details.append("the Engine's record has it end before it began (moby#45445), so it costs nothing")
     step = None if run.status is Status.SUCCEEDED else _NEXT_STEP[run.reason]
     return f"{run.status.value}: {run.message}", details, step
 

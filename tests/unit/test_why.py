@@ -81,6 +81,13 @@ def test_memory_that_did_not_decide_is_told() -> None:
     assert not any("killed for memory" in line for line in decided)
 
 
+def test_an_end_before_the_beginning_is_flagged() -> None:
+    flagged = explain(ended(Reason.EXITED, 0, started_at=NOW + timedelta(milliseconds=1)), CALM)
+    assert any("before it began" in line for line in flagged.details)
+    ordinary = explain(ended(Reason.EXITED, 0, started_at=NOW), CALM)
+    assert not any("before it began" in line for line in ordinary.details)
+
+
 def test_a_queued_run_that_fits_is_about_to_start() -> None:
     assert explain(run(Phase.QUEUED), CALM).summary == "it is about to start"
 
