@@ -107,7 +107,9 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             log_max_bytes=cap,
         )
         supervisor = Supervisor(tools, monitor, on_end=lambda: signals.notify("queue"))
-        scheduler = Scheduler(attempts, supervisor, monitor, capacity=capacity, signals=signals, clock=now_us)
+        scheduler = Scheduler(
+            attempts, supervisor, monitor, capacity=capacity, metrics=metrics, signals=signals, clock=now_us
+        )
         reconciler = Reconciler(
             engine, attempts, runs, supervisor, monitor, usage,
             instance=instance, signals=signals, clock=now_us,

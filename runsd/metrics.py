@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
+from runsd_sdk.run import Reason, Status
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)
@@ -31,6 +32,10 @@ class Metrics:
         self.cpu_in_use = self._gauge("runsd_cpu_in_use_cores", "Cores that live runs hold")
         self.memory_capacity = self._gauge("runsd_memory_capacity_bytes", "Memory for runs")
         self.memory_in_use = self._gauge("runsd_memory_in_use_bytes", "Memory that live runs hold")
+
+    def count_outcome(self, status: Status, reason: Reason) -> None:
+        """Note that a run has reached its outcome."""
+        self.finished.labels(status.value, reason.value).inc()
 
     def text(self) -> bytes:
         """Return everything as text."""

@@ -25,8 +25,11 @@ RUNSD = Path(sys.executable).with_name("runsd")
 def main() -> None:
     """Show the example from the first run to the bill; exit as it does."""
     begun = time.monotonic()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    subprocess.run([sys.executable, EXAMPLE / "image.py"], check=True)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    made = subprocess.run([sys.executable, EXAMPLE / "image.py"], check=False)
+    if made.returncode:
+        sys.exit(made.returncode)
     folder = Path(tempfile.mkdtemp(prefix="runsd-demo-"))
     try:
         with daemon(folder) as host, RunsClient(host) as client:

@@ -35,14 +35,20 @@ def main() -> None:
     wanted = sys.argv[1:] or list(MAKERS)
     with connect(timeout_s=600) as client:
         for name in wanted:
-            if not present(client, name):
-                print(f"making {name} …", file=sys.stderr, flush=True)
-                begun = time.monotonic()
-                try:
-                    how = MAKERS[name](client)
-                except DockerException as failure:
-                    raise packages.CannotDo(f"cannot make {name}: {failure}") from None
-                print(f"made {name} {how} in {time.monotonic() - begun:.1f} s", file=sys.stderr)
+            try:
+                make(client, name)
+            except DockerException as failure:
+                raise packages.CannotDo(f"cannot make {name}: {failure}") from None
+
+
+def make(client: APIClient, name: str) -> None:
+    """Make an image that is missing, and say how long it took."""
+    if present(client, name):
+        return
+    print(f"making {name} …", file=sys.stderr, flush=True)
+    begun = time.monotonic()
+    how = MAKERS[name](client)
+    print(f"made {name} {how} in {time.monotonic() - begun:.1f} s", file=sys.stderr)
 
 
 def connect(*, timeout_s: int = 60) -> APIClient:
@@ -94,8 +100,12 @@ def busybox(client: APIClient) -> str:
         with tarfile.open(unpacked, "w") as archive:
             packages.merge(["busybox-static"], archive)
         with tarfile.open(unpacked) as archive:
-            archive.extract("usr/bin/busybox", folder, filter="data")
-        program = Path(folder, "usr/bin/busybox")
+            found = archive.extractfile("usr/bin/busybox")
+            if found is None:
+                raise packages.CannotDo(f"cannot make {BUSYBOX}: busybox-static has no usr/bin/busybox")
+            program = Path(folder, "busybox")
+            program.write_bytes(found.read())
+        program.chmod(0o755)
         names = subprocess.run([program, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout
         with tarfile.open(root, "w") as archive:
             add_file(archive, "bin/busybox", program.read_bytes(), mode=0o755)

@@ -38,7 +38,8 @@ def install(names: Sequence[str], *, purpose: str) -> None:
         )
     print(f"installing {', '.join(names)} to {purpose} …", file=sys.stderr, flush=True)
     apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-y"]
-    ask = [*apt, "-o", "DPkg::Lock::Timeout=120", "install", "--no-install-recommends", *names]
+    ask = [*apt, "-o", "DPkg::Lock::Timeout=120", "install"]
+    ask += ["--no-install-recommends", "--no-remove", *names]  # never at the cost of what is there
     if _quietly(ask) is None:
         return
     _quietly([*apt, "update"])

@@ -1,6 +1,7 @@
 """What every test may ask for: the Engine, a second eye on it, images; and nothing may be left behind."""
 
 import asyncio
+import inspect
 import os
 from collections.abc import AsyncIterator, Iterator
 
@@ -24,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_goes_on(request: pytest.FixtureRequest) -> None:
-    if asyncio.iscoroutinefunction(getattr(request.node, "obj", None)):
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
         request.getfixturevalue("_no_task_left")
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import structlog
 from pydantic import AfterValidator, AwareDatetime, Field, RootModel
 from runsd_sdk.fields import merged
 from runsd_sdk.run import Event, Metrics, Phase, Run, RunBatch, RunResult, Status, Why
@@ -20,6 +22,8 @@ from runsd.errors import Conflicting
 from runsd.signals import woken
 from runsd.store.runs import RunFilter, Submission
 from runsd.why import Surroundings, explain
+
+log = structlog.get_logger()
 
 
 def _label(value: str) -> str:
@@ -69,7 +73,7 @@ async def create_batch(call: Call) -> Reply:
         call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()), one=False
     )
     accepted = await services.runs.submit(submission)
-    _announce(call, len(accepted.runs), replayed=accepted.replayed)
+    _announce(call, accepted.runs, replayed=accepted.replayed)
     return Reply(RunBatch(data=accepted.runs), *_created(replayed=accepted.replayed))
 
 
@@ -137,7 +141,9 @@ async def result(call: Call) -> Reply:
 
 async def cancel(call: Call) -> Reply:
     """Ask a run to end; one that is over is answered as it is."""
-    run = await call.services.runs.cancel(call.project, call.id)
+    run = await call.services.runs.cancel(
+        call.project, call.id, on_change=lambda changed: _note_cancel(call, changed)
+    )
     call.services.signals.notify(f"ask:{call.id}", f"run:{call.id}", "queue", "events")
     return Reply(run)
 
@@ -234,15 +240,25 @@ async def _submit(call: Call, spec: RunSpec, said: Any, *, rerun_of: str | None 
         raise Conflicting(
             "cannot repeat this request: the run that it made has been deleted; send a fresh key"
         )
-    _announce(call, 1, replayed=accepted.replayed)
+    _announce(call, accepted.runs, replayed=accepted.replayed)
     run = accepted.runs[0]
     status, headers = _created(replayed=accepted.replayed)
     return Reply(run, status, {**headers, "Location": f"/v1/runs/{run.id}"})
 
 
-def _announce(call: Call, count: int, *, replayed: bool) -> None:
+def _note_cancel(call: Call, run: Run) -> None:
+    if run.status.terminal and run.reason is not None:
+        call.services.metrics.count_outcome(run.status, run.reason)
+        log.info("run.finished", run=run.id, status=run.status.value, reason=run.reason.value)
+    else:
+        log.info("run.stopping", run=run.id, reason="cancelled")
+
+
+def _announce(call: Call, runs: Sequence[Run], *, replayed: bool) -> None:
     if not replayed:
-        call.services.metrics.submitted.inc(count)
+        for run in runs:
+            log.info("run.submitted", run=run.id)
+        call.services.metrics.submitted.inc(len(runs))
         call.services.signals.notify("queue", "events")
 
 

@@ -112,10 +112,12 @@ class Runs:
                 size += len(row["spec"])
         return RunList(data=runs)
 
-    async def cancel(self, project: str, id: str) -> Run:
+    async def cancel(
+        self, project: str, id: str, *, on_change: Callable[[Run], None] = lambda _: None
+    ) -> Run:
         """Ask a run to end: a queued one is over at once, a live one is stopped, an ended one stays.
 
-        Raises Unknown.
+        ``on_change`` is called if it was this call that moved the run. Raises Unknown.
         """
 
         async def job(db: aiosqlite.Connection) -> Run | None:
@@ -127,7 +129,11 @@ class Runs:
                     return run_of(row, self._price_usd)
             return None
 
-        return await self._db.write(job) or await self.get(project, id)
+        changed = await self._db.write(job)
+        if changed is None:
+            return await self.get(project, id)
+        on_change(changed)
+        return changed
 
     async def extend(self, project: str, id: str, timeout_s: int) -> Run:
         """Give a run that is not over another timeout, counted from its start.

@@ -298,7 +298,7 @@ class Attempt:
         if retried:
             metrics.retried.inc()
         else:
-            metrics.finished.labels(ended.outcome.status.value, ended.outcome.reason.value).inc()
+            metrics.count_outcome(ended.outcome.status, ended.outcome.reason)
 
     def _tell(self) -> None:
         self._tools.tell(self._work.id)

@@ -3,10 +3,12 @@
 import asyncio
 
 import structlog
+from runsd_sdk.run import Reason, Status
 
 from runsd.admission import Resources, choose
 from runsd.clock import Clock
 from runsd.errors import RunsdError
+from runsd.metrics import Metrics
 from runsd.signals import Signals, woken
 from runsd.store.attempts import Attempts
 from runsd.supervise.health import EngineMonitor
@@ -30,6 +32,7 @@ class Scheduler:
         monitor: EngineMonitor,
         *,
         capacity: Resources,
+        metrics: Metrics,
         signals: Signals,
         clock: Clock,
     ) -> None:
@@ -37,6 +40,7 @@ class Scheduler:
         self._supervisor = supervisor
         self._monitor = monitor
         self._capacity = capacity
+        self._metrics = metrics
         self._signals = signals
         self._clock = clock
         self.draining = False
@@ -63,6 +67,7 @@ class Scheduler:
 
     async def _expire(self) -> None:
         for run_id in await self._attempts.expire():
+            self._metrics.count_outcome(Status.FAILED, Reason.QUEUE_EXPIRED)
             log.info("run.finished", run=run_id, status="failed", reason="queue_expired")
             self._signals.notify(f"run:{run_id}", "events")
 

@@ -58,6 +58,7 @@ class Stopping:
         except NotNow as failure:
             log.error("run.stop_not_recorded", run=work.id, error=str(failure))
         self.reason = Reason.DEADLINE_EXCEEDED
+        log.info("run.stopping", run=work.id, attempt=work.attempt, reason=self.reason.value)
         self._tools.tell(work.id)
         return True
 
