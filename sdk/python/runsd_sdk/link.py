@@ -31,15 +31,23 @@ class Patience:
         self._link = link
         self._pause = FIRST_PAUSE_S
         self._since: float | None = None
+        self._opened: float | None = None
 
     def renew(self) -> None:
         """Forget past failures: something arrived."""
         self._pause = FIRST_PAUSE_S
         self._since = None
 
+    def opened(self) -> None:
+        """Note that a stream is open; if it holds, that too is an arrival: a quiet stream has no frames."""
+        self._opened = self._link.clock()
+
     def pause_after(self, error: RunsdError, *, reading: bool, repeatable: bool) -> float:
         """Return the seconds to pause before the next try; raise ``error`` when there is to be none."""
         now = self._link.clock()
+        if self._opened is not None and now - self._opened > LONGEST_PAUSE_S:
+            self.renew()
+        self._opened = None
         if self._since is None:
             self._since = now
         if not self._passing(error, reading=reading, repeatable=repeatable):

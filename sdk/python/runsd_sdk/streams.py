@@ -24,6 +24,7 @@ def follow(feed: Callable[[str | None], Feed[T]], cursor: Callable[[T], str], *,
         opened = feed(last)
         try:
             yield Open(opened)
+            patience.opened()
             while (frame := (yield Read())) is not None and frame.event != "end":
                 value = opened.parse(frame.data)
                 last = cursor(value)

@@ -1,5 +1,8 @@
 """Flows, driven by scripted answers: no network, no clock."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from runsd_sdk import calls, flows, streams
 from runsd_sdk.calls import Call
@@ -154,6 +157,38 @@ def test_following_gives_up_when_patience_ends_without_a_single_entry() -> None:
     flow = streams.live_events(None, since=7, link=link(time=time))
     played = Played(flow, [REFUSED] * 99, time)
     assert played.error is REFUSED
+
+
+def after(time: Time, seconds: float, answer: object) -> Callable[[], object]:
+    """Give this answer only after a while."""
+
+    def slow() -> object:
+        time.now += seconds
+        return answer
+
+    return slow
+
+
+@pytest.mark.parametrize("kind", ["logs", "events"])
+def test_a_quiet_stream_outlives_every_restart_of_the_daemon(kind: str) -> None:
+    time = Time()
+    quiet = [None, after(time, 3600, BROKEN), REFUSED, REFUSED]
+    if kind == "logs":
+        options: dict[str, Any] = {"follow": True, "stream": "all", "attempt": None}
+        flow = streams.logs("a", link=link(time=time), since=None, tail=None, **options)
+    else:
+        flow = streams.live_events("a", since=None, link=link(time=time))
+    played = Played(flow, [*quiet * 5, None, END], time)
+    assert played.error is None
+    assert played.pauses == [0.1, 0.2, 0.4] * 5
+
+
+def test_a_stream_that_breaks_as_soon_as_it_is_open_uses_patience_up() -> None:
+    time = Time()
+    flow = streams.live_events(None, since=None, link=link(time=time))
+    played = Played(flow, [None, after(time, 1, BROKEN)] * 99, time)
+    assert played.error is BROKEN
+    assert time.now <= 12
 
 
 def test_a_refused_stream_is_not_retried() -> None:
