@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from runsd_sdk import Conflict, NotFound, RunHandle, RunResult, RunsClient
 from runsd_sdk.run import Phase, Reason, Status
 
@@ -26,9 +27,12 @@ def test_cancel_while_queued_ends_the_run_at_once(daemon: Daemon) -> None:
     blocker = daemon.submit("sleep", "60", resources={"requests": {"memory": "2Gi"}})
     daemon.until(blocker.id, "run.running")
     queued = daemon.submit("true")
+    before = counted_cancels(daemon)
     run = queued.cancel()
     assert (run.status, run.phase, run.reason) == (Status.CANCELLED, Phase.FINISHED, Reason.CANCELLED)
     assert (run.attempt, run.started_at, run.usage.cost_usd) == (0, None, "0")
+    queued.cancel()
+    assert counted_cancels(daemon) == before + 1
     blocker.cancel()
     assert cancelled(blocker).started_at is not None
 
@@ -156,3 +160,13 @@ def cancelled(handle: RunHandle) -> RunResult:
 def running(daemon: Daemon, run_id: str) -> bool:
     names = daemon.eye.containers(filters={"name": container_name(run_id), "status": "running"})
     return bool(names)
+
+
+def counted_cancels(daemon: Daemon) -> float:
+    """Return how many cancelled runs the daemon's own figures tell of."""
+    families = text_string_to_metric_families(daemon.http.get("/metrics").text)
+    samples = (sample for family in families for sample in family.samples)
+    found = (
+        s for s in samples if s.name == "runsd_runs_finished_total" and s.labels["status"] == "cancelled"
+    )
+    return sum(sample.value for sample in found)
