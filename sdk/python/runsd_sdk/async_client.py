@@ -75,7 +75,8 @@ class AsyncRunsClient:
         """Submit a run and return its result.
 
         With ``check``, a run that did not succeed raises RunFailed. ``timeout`` is the caller's patience in
-        seconds: WaitTimeout when it runs out, and the run goes on.
+        seconds: when it runs out, also while the daemon is silent, WaitTimeout, and the run goes on;
+        DaemonUnreachable if the daemon has said nothing of the run until then.
         """
         call = calls.create(spec, idempotency_key=idempotency_key)
         return await self._driver.run(flows.create_and_wait(call, timeout, check=check, link=self._link))
@@ -88,7 +89,10 @@ class AsyncRunsClient:
         timeout: float | None = None,
         **spec: Unpack[SpecFields],
     ) -> AsyncIterator[RunResult]:
-        """Submit one run per override of ``spec`` when first asked; yield their results in that order."""
+        """Submit one run per override of ``spec`` when first asked; yield their results in that order.
+
+        ``timeout`` is for all of them together; see create_and_wait for it and ``check``.
+        """
         batches = calls.create_batches(fields.spread(spec, over))
         return self._driver.iterate(streams.map_runs(batches, timeout, check=check, link=self._link))
 

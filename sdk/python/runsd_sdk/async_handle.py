@@ -39,8 +39,8 @@ class AsyncRunHandle:
     ) -> RunResult:
         """Return the result once the run is over.
 
-        WaitTimeout after ``timeout`` seconds, and the run goes on. With ``check``, a run that did not succeed
-        raises RunFailed.
+        After ``timeout`` seconds WaitTimeout, and the run goes on; DaemonUnreachable if the daemon was silent
+        all that time. With ``check``, a run that did not succeed raises RunFailed.
         """
         result = await self._client.wait(self.id, timeout, check=check)
         self.run = result

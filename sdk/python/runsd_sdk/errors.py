@@ -44,10 +44,13 @@ class DaemonUnreachable(RunsdError):
 
 
 class WaitTimeout(RunsdError):
-    """The run was not over when the caller's time was; ``run`` is how it stood."""
+    """There was no result when the caller's time was over; ``run`` is how the run was last seen."""
 
     def __init__(self, run: Run, timeout: float) -> None:
-        super().__init__(f"{run.id} is still {run.status} after {timeout:g} s of waiting; it goes on")
+        message = f"{run.id} is still {run.status} after {timeout:g} s of waiting; it goes on"
+        if run.status.terminal:
+            message = f"{run.id} {run.status}, but its result did not come in {timeout:g} s; wait again"
+        super().__init__(message)
         self.run = run
 
 

@@ -34,8 +34,8 @@ class RunHandle:
     def wait(self, timeout: float | None = None, *, check: bool = False) -> RunResult:
         """Return the result once the run is over.
 
-        WaitTimeout after ``timeout`` seconds, and the run goes on. With ``check``, a run that did not succeed
-        raises RunFailed.
+        After ``timeout`` seconds WaitTimeout, and the run goes on; DaemonUnreachable if the daemon was silent
+        all that time. With ``check``, a run that did not succeed raises RunFailed.
         """
         result = self._client.wait(self.id, timeout, check=check)
         self.run = result

@@ -1,5 +1,6 @@
 """What is known of the connection, and how long to insist when it breaks."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,10 +26,11 @@ class Link:
 
 
 class Patience:
-    """Decide, failure by failure, whether to try again and after what pause."""
+    """Decide, failure by failure, whether to try again and after what pause; not after ``until``."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, *, until: float = math.inf) -> None:
         self._link = link
+        self._until = until
         self._pause = FIRST_PAUSE_S
         self._since: float | None = None
         self._opened: float | None = None
@@ -52,12 +54,19 @@ class Patience:
             self._since = now
         if not self._passing(error, reading=reading, repeatable=repeatable):
             raise error
-        if now + self._pause - self._since > self._link.patience_s:
+        if now + self._pause - self._since > self._link.patience_s or now >= self._until:
             raise error
         pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE_S)
-        return pause
+        return min(pause, self._until - now)  # the last try is when the time is up
 
     def _passing(self, error: RunsdError, *, reading: bool, repeatable: bool) -> bool:
         if isinstance(error, DaemonUnreachable):
             return repeatable if error.sent else self._link.reached
-        return reading and isinstance(error, ServerError) and error.status in _PASSING
+        return reading and passing(error)
+
+
+def passing(error: RunsdError) -> bool:
+    """Tell whether a failure says nothing but that the daemon is not there now."""
+    if isinstance(error, ServerError):
+        return error.status in _PASSING
+    return isinstance(error, DaemonUnreachable)

@@ -1,5 +1,6 @@
 """What has many answers, as generators that emit them: pages, logs, events, map."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -92,12 +93,17 @@ def pages(*, link: Link, **filters: Any) -> Flow[None]:
 def map_runs(
     batches: Sequence[Call[RunBatch]], timeout: float | None, *, check: bool, link: Link
 ) -> Flow[None]:
-    """Submit all batches, then emit each run's result in the order submitted."""
+    """Submit all batches, then emit each run's result in the order submitted.
+
+    ``timeout`` counts from the first submission; when it is over, a submission that fails is not tried again,
+    and a run that is not over is a WaitTimeout.
+    """
+    began = link.clock()
+    until = math.inf if timeout is None else began + timeout
     runs: list[Run] = []
     for call in batches:
-        submitted = yield from flows.answer(call, link=link)
+        submitted = yield from flows.answer(call, link=link, until=until)
         runs += submitted.data
-    until = None if timeout is None else link.clock() + timeout
     for run in runs:
-        left = None if until is None else max(0.0, until - link.clock())
-        yield Emit((yield from flows.wait(run.id, left, check=check, link=link)))
+        found = yield from flows.wait(run.id, timeout, check=check, link=link, seen=run, began=began)
+        yield Emit(found)

@@ -12,6 +12,7 @@ from runsd_sdk.errors import (
     RunCancelled,
     RunFailed,
     RunOutOfMemory,
+    RunsdError,
     RunTimedOut,
     ServerError,
     WaitTimeout,
@@ -29,6 +30,16 @@ REFUSED = DaemonUnreachable("nobody listens", sent=False)
 
 def link(*, reached: bool = True, time: Time | None = None) -> Link:
     return Link(patience_s=10, reached=reached, clock=time or Time())
+
+
+def after(time: Time, seconds: float, answer: object) -> Callable[[], object]:
+    """Give this answer only after a while."""
+
+    def slow() -> object:
+        time.now += seconds
+        return answer
+
+    return slow
 
 
 def test_an_answer_is_handed_through() -> None:
@@ -93,15 +104,79 @@ def test_wait_does_not_hammer_a_daemon_that_answers_too_early() -> None:
 def test_wait_stops_when_the_callers_time_is_over_and_says_that_the_run_goes_on() -> None:
     time = Time()
 
-    def slow() -> object:
-        time.now += 55
-        return run()
-
-    played = Played(flows.wait("run_01a", 100, check=False, link=link(time=time)), [slow, slow, slow], time)
+    slow = [after(time, 55, run())] * 3
+    played = Played(flows.wait("run_01a", 100, check=False, link=link(time=time)), slow, time)
     assert isinstance(played.error, WaitTimeout)
     assert "goes on" in str(played.error)
     asked = [dict(step.query)["timeoutSeconds"] for step in played.asked if isinstance(step, Call)]
     assert asked == ["55", "45"]
+
+
+def test_wait_is_bounded_by_its_timeout_also_while_the_daemon_is_down() -> None:
+    time = Time()
+    played = Played(flows.wait("a", 5, check=False, link=link(time=time)), [REFUSED] * 99, time)
+    assert played.error is REFUSED, "no run was seen"
+    assert played.pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 1.9])
+    assert time.now == 5
+
+
+@pytest.mark.parametrize("silence", [REFUSED, BROKEN, ServerError(problem(503))])
+def test_wait_says_how_it_last_saw_the_run_when_the_daemon_went_down(silence: RunsdError) -> None:
+    time = Time()
+    answers = [after(time, 4, run()), *[silence] * 99]
+    played = Played(flows.wait("a", 9, check=False, link=link(time=time)), answers, time)
+    assert isinstance(played.error, WaitTimeout)
+    assert played.error.run == run()
+    assert played.error.__cause__ is silence
+    assert time.now == pytest.approx(9)
+
+
+def test_patience_that_ends_before_the_callers_time_is_the_daemons_silence() -> None:
+    time = Time()
+    played = Played(flows.wait("a", 99, check=False, link=link(time=time)), [run(), *[REFUSED] * 99], time)
+    assert played.error is REFUSED
+    assert time.now < 20
+
+
+def test_a_fault_of_the_daemon_is_no_matter_of_time() -> None:
+    time, fault = Time(), ServerError(problem(500))
+    answers = [after(time, 1, run()), after(time, 9, fault)]
+    assert Played(flows.wait("a", 5, check=False, link=link(time=time)), answers, time).error is fault
+
+
+def test_no_try_is_silent_for_long_after_the_callers_time() -> None:
+    time = Time()
+    answers = [after(time, 3, run()), after(time, 1, REFUSED), REFUSED, after(time, 0, result()), result()]
+    played = Played(flows.wait("a", 5, check=False, link=link(time=time)), answers, time)
+    assert played.answer == result()
+    reads = [step.read_s for step in played.asked if isinstance(step, Call)]
+    left = [5, 2, 0.9, 0.7, 0.7]
+    assert reads == pytest.approx([each + flows.SLACK_S for each in left])
+
+
+def test_a_run_that_is_over_but_has_no_result_in_time_is_not_said_to_go_on() -> None:
+    time = Time()
+    answers = [after(time, 1, result(status="failed")), after(time, 9, BROKEN)]
+    played = Played(flows.wait("run_01a", 5, check=False, link=link(time=time)), answers, time)
+    assert isinstance(played.error, WaitTimeout)
+    assert str(played.error) == "run_01a failed, but its result did not come in 5 s; wait again"
+
+
+def test_create_and_wait_counts_from_the_submission() -> None:
+    time, call = Time(), calls.create({"image": "a"})
+    lost = Played(
+        flows.create_and_wait(call, 5, check=False, link=link(time=time)),
+        [after(time, 3, BROKEN), *[REFUSED] * 99],
+        time,
+    )
+    assert lost.error is REFUSED, "it may not even be submitted"
+    assert time.now == 5
+    time = Time()
+    answers = [after(time, 3, run()), *[REFUSED] * 99]
+    seen = Played(flows.create_and_wait(call, 5, check=False, link=link(time=time)), answers, time)
+    assert isinstance(seen.error, WaitTimeout)
+    assert str(seen.error) == "run_01a is still running after 5 s of waiting; it goes on"
+    assert time.now == 5
 
 
 @pytest.mark.parametrize(
@@ -157,16 +232,6 @@ def test_following_gives_up_when_patience_ends_without_a_single_entry() -> None:
     flow = streams.live_events(None, since=7, link=link(time=time))
     played = Played(flow, [REFUSED] * 99, time)
     assert played.error is REFUSED
-
-
-def after(time: Time, seconds: float, answer: object) -> Callable[[], object]:
-    """Give this answer only after a while."""
-
-    def slow() -> object:
-        time.now += seconds
-        return answer
-
-    return slow
 
 
 @pytest.mark.parametrize("kind", ["logs", "events"])
@@ -227,3 +292,17 @@ def test_map_submits_everything_before_it_waits_and_keeps_the_order() -> None:
     paths = [step.path for step in played.asked if isinstance(step, Call)]
     assert paths[0] == "/v1/runs/batch"
     assert paths[1:] == [f"/v1/runs/{i}/{step}" for i in "ab" for step in ("wait", "result")]
+
+
+def test_the_time_of_a_map_is_for_all_its_runs_and_their_submission() -> None:
+    time = Time()
+    batch = RunBatch.model_validate({"data": [run_json(id="a"), run_json(id="b")]})
+    batches = calls.create_batches([{"image": "x"}] * 2)
+    answers = [after(time, 2, batch), after(time, 2, result(id="a")), result(id="a"), *[REFUSED] * 99]
+    played = Played(streams.map_runs(batches, 5, check=False, link=link(time=time)), answers, time)
+    assert [each.id for each in played.emitted] == ["a"]
+    assert isinstance(played.error, WaitTimeout)
+    assert (played.error.run.id, time.now) == ("b", 5)
+    time = Time()
+    never = Played(streams.map_runs(batches, 5, check=False, link=link(time=time)), [REFUSED] * 99, time)
+    assert (never.error, time.now) == (REFUSED, 5)
