@@ -3,8 +3,9 @@
 import asyncio
 import json
 import sys
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -44,12 +45,8 @@ def serve(
 
     logging.configure()
     where = daemon.Places(socket or places.default_socket(), data_dir or places.default_data_dir())
-    try:
-        asyncio.run(daemon.serve(configuration.settings, where))
-    except* RunsdError as failures:
-        _fail("; ".join(str(failure) for failure in failures.exceptions))
-    except* OSError as failures:
-        _fail("; ".join(f"cannot serve: {failure}" for failure in failures.exceptions))
+    if failures := carried_out(daemon.serve(configuration.settings, where)):
+        _fail("; ".join(failures))
 
 
 @app.command()
@@ -91,6 +88,28 @@ def version() -> None:
 def main() -> None:
     """Run the command line."""
     app()
+
+
+def carried_out(work: Coroutine[Any, Any, None]) -> list[str]:
+    """Run the daemon's work to its end; return a sentence for each trouble of the host that ended it.
+
+    Anything else is raised: it is a bug, and its traceback is wanted.
+    """
+    sentences: list[str] = []
+    try:
+        asyncio.run(work)
+    except* (RunsdError, OSError) as failures:
+        # Nothing may be raised here: it would be one more member of the group.
+        sentences = list(dict.fromkeys(_sentences(failures)))
+    return sentences
+
+
+def _sentences(failure: BaseException) -> Iterator[str]:
+    if isinstance(failure, BaseExceptionGroup):
+        for each in failure.exceptions:
+            yield from _sentences(each)
+    else:
+        yield str(failure) if isinstance(failure, RunsdError) else f"cannot serve: {failure}"
 
 
 def _load(config_file: Path | None, docker_host: str | None) -> config.Configuration:
