@@ -2,7 +2,7 @@
 
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,15 @@ def run_id(client: "RunsClient", text: str) -> str:
 
 def complete(incomplete: str) -> list[str]:
     """Return ids and names that begin so, for the shell; nothing when the daemon does not answer quickly."""
+    return _completed(incomplete, lambda client: _words(client.list(limit=100).data))
+
+
+def complete_volume(incomplete: str) -> list[str]:
+    """Return names of volumes that begin so, for the shell; nothing when the daemon is slow."""
+    return _completed(incomplete, lambda client: (volume.name for volume in client.volumes.list()))
+
+
+def _completed(incomplete: str, words: "Callable[[RunsClient], Iterable[str]]") -> list[str]:
     from runsd_sdk import RunsClient, RunsdError
 
     def late(_number: int, _frame: FrameType | None) -> None:
@@ -41,23 +50,11 @@ def complete(incomplete: str) -> list[str]:
     signal.setitimer(signal.ITIMER_REAL, COMPLETION_S)
     try:
         with RunsClient(patience_seconds=0) as client:
-            runs = client.list(limit=100).data
+            return [word for word in words(client) if word.startswith(incomplete)]
     except (RunsdError, TimeoutError):
         return []
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    return [word for word in _words(runs) if word.startswith(incomplete)]
-
-
-def complete_volume(incomplete: str) -> list[str]:
-    """Return names of volumes that begin so, for the shell."""
-    from runsd_sdk import RunsClient, RunsdError
-
-    try:
-        with RunsClient(patience_seconds=0) as client:
-            return [v.name for v in client.volumes.list() if v.name.startswith(incomplete)]
-    except RunsdError:
-        return []
 
 
 def _newest(client: "RunsClient") -> str:
