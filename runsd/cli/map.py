@@ -1,6 +1,7 @@
 """``runs map``: one run for each value of a variable, watched until all are over."""
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,15 +34,24 @@ def map(
     values = understood(over.parse, over_, "--over")
     fields = described(image, command, options, file)
     with session.connected() as client:
-        handles = _submit(client, fields, values, options.idempotency_key)
-        if detach:
-            return _print_ids(handles, json=json)
-        raise typer.Exit(_watched(client, handles, values, json=json))
+        from runsd.cli.interrupts import interrupts
+        from runsd.cli.outcome import FAILED
+
+        with interrupts(client, unconfirmed=FAILED) as ours:
+            handles = []
+            for part in _submit(client, fields, values, options.idempotency_key):
+                ours.take([handle.id for handle in part])
+                handles += part
+                if ours.asked:  # what is not submitted yet need not be cancelled
+                    break
+            if detach and not ours.asked:
+                return _print_ids(handles, json=json)
+            raise typer.Exit(_watched(client, handles, values, json=json))
 
 
 def _submit(
     client: "RunsClient", common: dict[str, object], values: over.Over, key: str | None
-) -> "list[RunHandle]":
+) -> "Iterator[list[RunHandle]]":
     from runsd_sdk import calls, fields
 
     named = common.get("name")
@@ -50,33 +60,26 @@ def _submit(
         for value in values.values
     ]
     specs = fields.spread(common, patches)
-    found: list[RunHandle] = []
     for start in range(0, len(specs), calls.BATCH):
         part = specs[start : start + calls.BATCH]
         own_key = f"{key}-{start}" if key else None
-        found += client.create_batch(part, idempotency_key=own_key)
-    return found
+        yield client.create_batch(part, idempotency_key=own_key)
 
 
 def _watched(client: "RunsClient", handles: "list[RunHandle]", values: over.Over, *, json: bool) -> int:
-    from runsd.cli import attach, output
+    from runsd.cli import output
     from runsd.cli.board import Board
-    from runsd.cli.outcome import CANCELLED
     from runsd.cli.watch import Watch
 
-    board = Board(values.key, dict(zip([handle.id for handle in handles], values.values, strict=True)))
+    # Not strict: a Ctrl-C leaves the last values without a run.
+    board = Board(values.key, dict(zip([handle.id for handle in handles], values.values, strict=False)))
     watch = Watch(client, board)
-    try:
-        with attach.interrupts(client, [handle.id for handle in handles]):
-            if json:
-                watch.silently()
-            elif sys.stdout.isatty():
-                watch.on_terminal()
-            else:
-                watch.line_by_line()
-    except attach.Detached:
-        session.say("detached; the runs end by themselves: runs ps")
-        return CANCELLED
+    if json:
+        watch.silently()
+    elif sys.stdout.isatty():
+        watch.on_terminal()
+    else:
+        watch.line_by_line()
     if json:
         output.document([client.result(handle.id) for handle in handles])
     session.say(board.summary())

@@ -7,6 +7,7 @@ import typer
 
 from runsd.cli import session, specfile
 from runsd.cli.options import JsonFlag, RunId, SpecOptions, command_line, describes_run, spec_fields
+from runsd.cli.program import SEPARATOR
 from runsd.cli.select import run_id
 
 if TYPE_CHECKING:
@@ -41,12 +42,15 @@ def run(
     fields = described(image, command, options, file)
     with session.connected(stands_for_run=True) as client:
         from runsd.cli import attach
+        from runsd.cli.interrupts import interrupts
 
-        handle = client.create(idempotency_key=options.idempotency_key, **fields)
-        if detach:
-            return submitted(handle.run, json=json)
-        follow = attach.wait_for_result if json else attach.attach
-        raise typer.Exit(follow(client, handle.id))
+        with interrupts(client) as ours:
+            handle = client.create(idempotency_key=options.idempotency_key, **fields)
+            ours.take([handle.id])
+            if detach and not ours.asked:
+                return submitted(handle.run, json=json)
+            follow = attach.wait_for_result if json else attach.attach
+            raise typer.Exit(follow(client, handle.id))
 
 
 @describes_run
@@ -82,6 +86,8 @@ def described(
 
     written = fields.plain(specfile.read(file)) if file else {}
     said = spec_fields(options)
+    if image == SEPARATOR:
+        image, command = _after_separator(command or [], image_known="image" in written)
     if image is not None:
         said["image"] = image
     if words := command_line(command):
@@ -90,6 +96,13 @@ def described(
     if "image" not in found and image_needed:
         raise typer.BadParameter("which image? name one, or a --file that does", param_hint="IMAGE")
     return found
+
+
+def _after_separator(words: list[str], *, image_known: bool) -> tuple[str | None, list[str]]:
+    """Tell IMAGE from CMD in ``-- WORDS``: where the file names the image, all words are the program's."""
+    if image_known or not words:
+        return None, words
+    return words[0], words[1:]
 
 
 def submitted(run: "Run", *, json: bool) -> None:

@@ -6,6 +6,7 @@ from typing import NoReturn
 import typer
 
 from runsd.cli import control, events, logs, map, ps, run, show, stats, usage, volume, wait
+from runsd.cli.program import ProgramCommand
 
 USAGE = 2
 USAGE_OF_RUN = 125  # as docker: 2 could be the program's own
@@ -20,8 +21,8 @@ app = typer.Typer(
 )
 # A program's own options belong to it: what follows IMAGE is not ours.
 _PROGRAM = {"allow_interspersed_args": False}
-app.command(context_settings=_PROGRAM)(run.run)
-app.command(context_settings=_PROGRAM)(map.map)
+app.command(cls=ProgramCommand, context_settings=_PROGRAM)(run.run)
+app.command(cls=ProgramCommand, context_settings=_PROGRAM)(map.map)
 app.command()(ps.ps)
 app.command()(show.show)
 app.command()(show.why)

@@ -7,6 +7,7 @@ import pytest
 import typer
 from runsd_sdk import fields
 
+from runsd.cli import runs
 from runsd.cli.options import SpecOptions, command_line, environment, mount, pairs, spec_fields
 from runsd.cli.run import described
 
@@ -111,6 +112,30 @@ def test_words_replace_the_command_of_a_spec_file(tmp_path: Path) -> None:
     file.write_text("image: a\ncommand: [python, x.py]\n")
     assert described("a", ["--", "sh"], SpecOptions(), file)["command"] == ["sh"]
     assert "args" not in described("a", ["--", "sh"], SpecOptions(), file)
+
+
+@pytest.mark.parametrize(
+    ("words", "image", "args"),
+    [
+        ("--file {file} -- python -c x", "written", ["python", "-c", "x"]),
+        ("--file {file} --name n -- python", "written", ["python"]),
+        ("--file {file} other -- python -c x", "other", ["python", "-c", "x"]),
+        ("--file {file} other python -- x", "other", ["python", "--", "x"]),
+        ("--file {file} -- sh -- x", "written", ["sh", "--", "x"]),
+        ("-- other python -c x", "other", ["python", "-c", "x"]),
+        ("-- other -- python", "other", ["python"]),
+        ("other python", "other", ["python"]),
+    ],
+)
+def test_words_after_a_separator_are_the_programs_where_the_file_names_the_image(
+    tmp_path: Path, words: str, image: str, args: list[str]
+) -> None:
+    file = tmp_path / "spec"
+    file.write_text("image: written\n")
+    command = typer.main.get_command(runs.app).commands["run"]  # type: ignore[attr-defined]
+    given = command.make_context("run", words.format(file=file).split()).params
+    found = described(given["image"], given["command"], SpecOptions(), given["file"])
+    assert (found["image"], found["args"]) == (image, args)
 
 
 @pytest.mark.parametrize("text", ["[1]", "a: [", "\x00"])
