@@ -21,7 +21,7 @@ def wait(
 ) -> None:
     """Wait until runs are over, and exit as they did.
 
-    The code is the first that is not 0. Giving up after --timeout exits 1, and the runs go on.
+    The code is the first that is not 0. Giving up after --timeout exits 125, and the runs go on.
     """
     patience = understood(durations.seconds, timeout, "--timeout")
     with session.connected(stands_for_run=True) as client:
@@ -44,7 +44,10 @@ def wait(
 def _wait(client: "RunsClient", each: str, until: float | None) -> "RunResult":
     from runsd_sdk import WaitTimeout
 
+    from runsd.cli.outcome import NOT_THE_PROGRAM
+
     try:
         return client.wait(each, None if until is None else max(0.0, until - time.monotonic()))
     except WaitTimeout as error:
-        session.fail(f"stopped waiting: {error.run.id} is still {error.run.phase}; it goes on")
+        said = f"stopped waiting: {error.run.id} is still {error.run.phase}; it goes on"
+        session.fail(said, code=NOT_THE_PROGRAM)
