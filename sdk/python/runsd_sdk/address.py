@@ -1,13 +1,14 @@
 """Where the daemon listens, and as whom one speaks to it."""
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from runsd_sdk.errors import InvalidAddress
 
 SYSTEM_SOCKET = "/run/runsd/runsd.sock"
+PROBE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,8 @@ def find(
 ) -> Address:
     """Return the daemon's address: ``host``, else RUNSD_HOST, else the user's socket, else the system's.
 
-    The key and project default to RUNSD_API_KEY and RUNSD_PROJECT. Raises InvalidAddress.
+    Where both sockets exist, the first that somebody listens at. The key and project default to
+    RUNSD_API_KEY and RUNSD_PROJECT. Raises InvalidAddress.
     """
     environ = os.environ if environ is None else environ
     headers: dict[str, str] = {}
@@ -41,16 +43,30 @@ def find(
         headers["Authorization"] = f"Bearer {key}"
     if name := project or environ.get("RUNSD_PROJECT"):
         headers["Runsd-Project"] = name
-    base_url, socket = _place(host or environ.get("RUNSD_HOST") or _local_socket(environ))
-    return Address(base_url=base_url, socket=socket, headers=headers)
+    base_url, path = _place(host or environ.get("RUNSD_HOST") or _local_socket(environ))
+    return Address(base_url=base_url, socket=path, headers=headers)
 
 
 def _local_socket(environ: Mapping[str, str]) -> str:
-    if runtime := environ.get("XDG_RUNTIME_DIR"):
-        own = Path(runtime) / "runsd" / "runsd.sock"
-        if own.exists():
-            return f"unix://{own}"
-    return f"unix://{SYSTEM_SOCKET}"
+    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+    places = (f"{runtime}/runsd/runsd.sock", SYSTEM_SOCKET)
+    # Path.exists raises where a directory may not be entered
+    there = [place for place in places if os.path.exists(place)]  # noqa: PTH110
+    if len(there) > 1:  # a killed daemon leaves its socket behind
+        return f"unix://{next(filter(_is_listened_at, there), there[0])}"
+    return f"unix://{there[0] if there else SYSTEM_SOCKET}"
+
+
+def _is_listened_at(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(PROBE_S)
+        try:
+            probe.connect(path)
+        except (BlockingIOError, TimeoutError):
+            return True  # unix(7): the backlog is full; a daemon that is busy is still a daemon
+        except OSError:
+            return False
+    return True
 
 
 def _place(host: str) -> tuple[str, str | None]:
