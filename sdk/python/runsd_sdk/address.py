@@ -74,7 +74,12 @@ def _place(host: str) -> tuple[str, str | None]:
         return host.rstrip("/"), None
     path = host.removeprefix("unix://")
     if not path.startswith("/"):
-        raise InvalidAddress(
-            f"cannot use the address {host!r}; write unix:///path/to.sock or http://host:port"
-        )
+        raise unusable(host)
     return "http://localhost", path
+
+
+def unusable(host: str) -> InvalidAddress:
+    """Return the error for an address that cannot be understood, with the forms that can."""
+    return InvalidAddress(
+        f"cannot use the address {host!r}; write unix:///path/to.sock or http://host:7070, the port a number"
+    )

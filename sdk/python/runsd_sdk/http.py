@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from runsd_sdk.address import Address
+from runsd_sdk.address import Address, unusable
 from runsd_sdk.calls import NDJSON, Call, Feed
 from runsd_sdk.errors import DaemonUnreachable, RunsdError, status_error
 from runsd_sdk.steps import Frame
@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 BROKEN = (httpx2.TransportError, httpx2.DecodingError)
 CONNECT_S = 5.0
+HIGHEST_PORT = 65535
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 _NEXT_STEP = {
     errno.ENOENT: "no socket there; start the daemon with `runsd serve`, or say where it is with RUNSD_HOST",
@@ -25,9 +26,9 @@ _NEXT_STEP = {
 
 
 def client_options(address: Address) -> dict[str, Any]:
-    """Return what both kinds of client are made with."""
+    """Return what both kinds of client are made with. Raises InvalidAddress."""
     return {
-        "base_url": address.base_url,
+        "base_url": _base_url(address),
         "headers": {**address.headers, "User-Agent": "runsd-sdk-python", "Accept-Encoding": "identity"},
         "trust_env": False,
     }
@@ -105,6 +106,16 @@ def event_frame(event: httpx2.ServerSentEvent) -> Frame:
 def decoder(accept: str) -> Callable[[bytes], Iterator[Frame]]:
     """Return what cuts the chunks of such a stream into frames."""
     return _Lines().frames if accept == NDJSON else _whole
+
+
+def _base_url(address: Address) -> httpx2.URL:
+    try:
+        url = httpx2.URL(address.base_url)
+    except httpx2.InvalidURL as error:
+        raise unusable(address.base_url) from error
+    if not url.host or (url.port or 0) > HIGHEST_PORT:
+        raise unusable(address.base_url)
+    return url
 
 
 def _whole(chunk: bytes) -> Iterator[Frame]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from runsd_sdk import address
+from runsd_sdk import AsyncRunsClient, RunsClient, address
 from runsd_sdk.address import find
 from runsd_sdk.errors import InvalidAddress
 
@@ -108,3 +108,15 @@ def test_key_and_project_become_headers() -> None:
 def test_anything_else_is_refused_with_the_forms_that_work(host: str) -> None:
     with pytest.raises(InvalidAddress, match="unix:///"):
         find(host, environ={})
+
+
+@pytest.mark.parametrize("client", [RunsClient, AsyncRunsClient])
+@pytest.mark.parametrize(
+    "host", ["http://host:port", "http://[::1", "http://", "https://host:70700", "nowhere"]
+)
+def test_an_address_that_names_no_server_is_refused_before_any_request(
+    host: str, client: type[RunsClient | AsyncRunsClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNSD_HOST", host)
+    with pytest.raises(InvalidAddress, match=r"write unix:///path/to\.sock or http://host:7070"):
+        client()
