@@ -1,7 +1,7 @@
 """The driver that awaits: takes a flow's steps with ``httpx2.AsyncClient``."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -42,7 +42,7 @@ class AsyncDriver:
                 answer: T = stop.value
                 return answer
 
-    async def iterate(self, flow: Flow[None]) -> AsyncIterator[Any]:
+    async def iterate(self, flow: Flow[None]) -> AsyncGenerator[Any, None]:
         """Take a flow's steps, and yield what it emits."""
         async with _OpenStream(self) as stream:
             try:

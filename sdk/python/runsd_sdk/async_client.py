@@ -1,7 +1,7 @@
 """``AsyncRunsClient``: ``RunsClient`` with await."""
 
 import builtins
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self, Unpack
@@ -88,7 +88,7 @@ class AsyncRunsClient:
         check: bool = False,
         timeout: float | None = None,
         **spec: Unpack[SpecFields],
-    ) -> AsyncIterator[RunResult]:
+    ) -> AsyncGenerator[RunResult, None]:
         """Submit one run per override of ``spec`` when first asked; yield their results in that order.
 
         ``timeout`` is for all of them together; see create_and_wait for it and ``check``.
@@ -132,7 +132,7 @@ class AsyncRunsClient:
         name: str | None = None,
         task: str | None = None,
         created_after: datetime | None = None,
-    ) -> AsyncIterator[Run]:
+    ) -> AsyncGenerator[Run, None]:
         """Yield every run that matches, newest first, page by page."""
         return self._driver.iterate(
             streams.pages(
@@ -195,10 +195,16 @@ class AsyncRunsClient:
         tail: int | None = None,
         since: str | None = None,
         attempt: int | None = None,
-    ) -> AsyncIterator[LogEntry]:
+    ) -> AsyncGenerator[LogEntry, None]:
         """Yield output entry by entry, from after the cursor ``since`` or the last ``tail`` lines.
 
         With ``follow``, until the run is over, without loss or repetition whatever happens to the connection.
+        A stream that may be left early is best closed at once, with its connection::
+
+            async with contextlib.aclosing(client.logs(run_id, follow=True)) as entries:
+                async for entry in entries:
+                    if "ready" in entry.text:
+                        break
         """
         return self._driver.iterate(
             streams.logs(
@@ -214,13 +220,13 @@ class AsyncRunsClient:
 
     def raw_logs(
         self, run_id: str, stream: Stream = "stdout", *, attempt: int | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield the exact bytes of a stream, as far as they are written."""
         return self._driver.iterate(streams.raw(calls.raw_logs(run_id, stream, attempt=attempt)))
 
     def events(
         self, run_id: str | None = None, *, follow: bool = False, since: int | None = None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield events of one run or of all, from after the event ``since``, oldest first.
 
         With ``follow``, as they happen: those of one run until it is over, those of all for ever.

@@ -1,6 +1,6 @@
 """``AsyncRunHandle``: ``RunHandle`` with await."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Unpack
 
 from runsd_sdk.calls import Stream
@@ -50,7 +50,7 @@ class AsyncRunHandle:
         """Return the result of a run that is over; Conflict if it is not."""
         return await self._client.result(self.id)
 
-    def logs(self, *, follow: bool = False, stream: Stream = "all") -> AsyncIterator[LogEntry]:
+    def logs(self, *, follow: bool = False, stream: Stream = "all") -> AsyncGenerator[LogEntry, None]:
         """Yield output entry by entry; with ``follow``, until the run is over."""
         return self._client.logs(self.id, follow=follow, stream=stream)
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +119,9 @@ async def _first_then_get(server: Server, through: Any) -> None:
         stream.close()
         return client.get("run_1")
 
-    async def aio(client: Any) -> Any:
-        stream = client.logs("run_1", follow=True)
-        assert (await anext(stream)).cursor == "1.1"
-        await stream.aclose()
+    async def aio(client: AsyncRunsClient) -> Any:
+        async with aclosing(client.logs("run_1", follow=True)) as stream:
+            assert (await anext(stream)).cursor == "1.1"
         return await client.get("run_1")
 
     found = await through(server.socket, use if through is synchronously else aio)

@@ -39,7 +39,7 @@ def test_what_blocks_in_one_is_awaited_in_the_other(sync: type, aio: type) -> No
         streams = "Iterator[" in str(inspect.signature(member).return_annotation)
         assert inspect.iscoroutinefunction(other) is not streams, name
         if streams:
-            assert "AsyncIterator[" in str(inspect.signature(other).return_annotation)
+            assert "AsyncGenerator[" in str(inspect.signature(other).return_annotation)
 
 
 def test_constructors_take_the_same() -> None:
