@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from runsd_sdk import AsyncRunsClient, NotFound
+from runsd_sdk.fields import SpecFields
 from runsd_sdk.run import Reason, Status
 
 from tests.daemon.harness import ENDED_S, Daemon
@@ -38,7 +39,7 @@ async def test_a_map_yields_results_in_the_order_of_its_overrides(
     daemon: Daemon, client: AsyncRunsClient
 ) -> None:
     spec = daemon.spec("sh", "-c", "sleep 0.$((3 - N)); echo fold $N")
-    over = [{"env": {"N": str(n)}} for n in (1, 2)]
+    over: list[SpecFields] = [{"env": {"N": str(n)}} for n in (1, 2)]
     assert [result.stdout async for result in client.map(over, **spec)] == ["fold 1\n", "fold 2\n"]
 
 
