@@ -1,10 +1,10 @@
 """Answers that go on: server-sent events, lines of JSON, raw bytes. They end when the daemon drains."""
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 from runsd_sdk.wire import Answer
 
 from runsd.api.call import Call
@@ -68,8 +68,10 @@ async def streaming(call: Call, format: str) -> AsyncIterator[Streamed]:
     response = web.StreamResponse(headers={"Content-Type": media, "Cache-Control": "no-store"})
     await response.prepare(call.request)
     streamed = Streamed(response, format)
-    yield streamed
-    if streamed.ended:
-        await response.write_eof()
-    elif call.request.transport is not None:
+    # A client that leaves is no trouble of ours; aiohttp would log it with a traceback.
+    with suppress(ClientConnectionResetError):
+        yield streamed
+        if streamed.ended:
+            await response.write_eof()
+    if not streamed.ended and call.request.transport is not None:
         call.request.transport.abort()  # a clean end would be taken for the end of the log

@@ -11,6 +11,7 @@ from tests.daemon.command import answer, line, runs, started
 from tests.daemon.harness import ENDED_S, GATE, Daemon
 
 RUN_ID = re.compile(r"run_[0-9a-hjkmnp-tv-z]{26}\n")
+NDJSON = "application/x-ndjson"
 NET = ("--network", "none")
 
 
@@ -139,6 +140,9 @@ def test_a_reader_that_leaves_is_141_without_a_word(daemon: Daemon) -> None:
         process.stdout.close()
         assert process.wait(ENDED_S) == 141
         assert process.stderr.read() == ""
+    for _ in range(5):  # at the end the daemon's log is looked at too: leaving is no error of its own
+        with daemon.http.stream("GET", f"/v1/runs/{done.id}/logs", headers={"Accept": NDJSON}) as answered:
+            assert next(answered.iter_raw())
 
 
 def test_json_is_one_document_of_what_the_api_answers(daemon: Daemon) -> None:
