@@ -19,6 +19,7 @@ from runsd.errors import RunsdError
 log = structlog.get_logger()
 
 _SETTLE_S = 10.0
+_CLIENT_LEFT = 499  # as nginx names it
 _MOST_BODY = 10 * 1024**2
 T = TypeVar("T")
 _Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -103,7 +104,7 @@ async def _map_errors(request: web.Request, handler: _Serve) -> web.StreamRespon
         headers = {name: failure.headers[name] for name in ("Allow",) if name in failure.headers}
         return problem_response(problem_of(failure), headers)
     except ConnectionError:
-        raise  # the client has left
+        return web.Response(status=_CLIENT_LEFT)  # nobody reads it; an exception would be logged as ours
     except Exception as failure:
         log.exception("api.failed", method=request.method, path=request.path)
         return problem_response(problem_of(failure))
