@@ -58,6 +58,11 @@ class Holding:
     ends_in_s: float
 
 
+def held(holding: Iterable[Holding]) -> Resources:
+    """Add up what live runs hold."""
+    return sum((run.holds for run in holding), Resources(0, 0))
+
+
 def choose(waiting: Sequence[Waiting], holding: Iterable[Holding], capacity: Resources) -> list[str]:
     """Return the ids that may start now, in order.
 

@@ -60,6 +60,13 @@ class Call:
         text = json.dumps([self.request.method, self.request.path, said], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    async def is_over(self, run_id: str) -> bool:
+        """Say whether nothing more will come of a run: it has ended, or was deleted while it was followed."""
+        try:
+            return (await self.services.runs.get(self.project, run_id)).status.terminal
+        except Unknown:
+            return True
+
     def accepts(self, *types: str) -> str | None:
         """Return the first of these media types that the client names in Accept."""
         wanted = [part.split(";")[0].strip() for part in self.request.headers.get("Accept", "").split(",")]

@@ -8,7 +8,7 @@ from runsd_sdk.run import EventList
 
 from runsd.api.call import Call, Query, Reply
 from runsd.api.streams import KEEP_ALIVE_S, SSE, Item, Streamed, streaming
-from runsd.errors import Refused, Unknown
+from runsd.errors import Refused
 from runsd.signals import woken
 
 _PAGE = 500
@@ -56,7 +56,7 @@ async def _follow(call: Call, run_id: str | None, after: int, out: Streamed) -> 
     services = call.services
     with services.signals.listening("events", "draining") as changed:
         while True:
-            over = run_id is not None and await _is_over(call, run_id)
+            over = run_id is not None and await call.is_over(run_id)
             while events := await services.events.after(call.project, after, run_id=run_id, limit=_PAGE):
                 await out.items(Item(str(event.id), event.type, event) for event in events)
                 after = events[-1].id
@@ -64,13 +64,6 @@ async def _follow(call: Call, run_id: str | None, after: int, out: Streamed) -> 
                 return over
             if not await woken(changed, KEEP_ALIVE_S):
                 await out.keep_alive()
-
-
-async def _is_over(call: Call, run_id: str) -> bool:
-    try:
-        return (await call.services.runs.get(call.project, run_id)).status.terminal
-    except Unknown:
-        return True
 
 
 def _last_event_id(call: Call) -> int | None:

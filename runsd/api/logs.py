@@ -9,7 +9,6 @@ from pydantic import Field
 from runsd.api.call import Call, Query
 from runsd.api.streams import KEEP_ALIVE_S, NDJSON, SSE, TEXT, Item, Streamed, streaming
 from runsd.engine.port import Stream
-from runsd.errors import Unknown
 from runsd.logs.reader import Cursor, LogQuery, Part, Seen, entries, missing_text
 from runsd.signals import woken
 
@@ -56,7 +55,7 @@ async def _send(call: Call, query: LogQuery, out: Streamed, until: Cursor | None
     with services.signals.listening(f"log:{call.id}", f"run:{call.id}", "draining") as changed:
         while True:
             # Looked up first: what a finished run wrote is all there.
-            over = not call.query.follow or await _is_over(call)
+            over = not call.query.follow or await call.is_over(call.id)
             async for part in services.logs.parts(query, seen=seen):
                 if until is not None and Cursor(part.row["id"], part.start) >= until:
                     return True
@@ -81,10 +80,3 @@ async def _send_text(out: Streamed, part: Part) -> None:
     if part.missing > 0:
         await out.bytes(b"\n" + missing_text(part.missing, Stream(part.row["stream"])).encode())
     await out.bytes(part.data)
-
-
-async def _is_over(call: Call) -> bool:
-    try:
-        return (await call.services.runs.get(call.project, call.id)).status.terminal
-    except Unknown:
-        return True  # deleted while it was followed

@@ -14,7 +14,7 @@ from runsd_sdk.run import Event, Metrics, Phase, Run, RunBatch, RunResult, Statu
 from runsd_sdk.spec import RunSpec
 
 from runsd import intake
-from runsd.admission import Resources
+from runsd.admission import held
 from runsd.api.call import Call, Query, Reply, validated
 from runsd.clock import instant, micros
 from runsd.engine.port import Stream
@@ -198,12 +198,9 @@ async def why(call: Call) -> Reply:
     services = call.services
     run = await services.runs.get(call.project, call.id)
     place = await services.attempts.place(run.id)
-    held = Resources(0, 0)
-    for holding in await services.attempts.holding():
-        held += holding.holds
     around = Surroundings(
         ahead=place.ahead,
-        free=services.capacity - held,
+        free=services.capacity - held(await services.attempts.holding()),
         engine_message=None if services.monitor.reachable else services.monitor.health.message,
         not_before=_instant(place.not_before_us),
         now=instant(services.clock()),

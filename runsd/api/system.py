@@ -4,7 +4,7 @@ from aiohttp import web
 from runsd_sdk.host import Capacity, Health, Info
 
 from runsd import __version__
-from runsd.admission import Resources
+from runsd.admission import Resources, held
 from runsd.api.call import Call, Reply
 from runsd.clock import instant
 from runsd.metrics import CONTENT_TYPE
@@ -34,7 +34,7 @@ async def info(call: Call) -> Reply:
             hostname=services.hostname,
             engine=services.monitor.health,
             capacity=_capacity(services.capacity),
-            in_use=_capacity(await _held(call)),
+            in_use=_capacity(held(holding)),
             largest_run=_capacity(services.largest_run),
             queued=await services.attempts.queued(),
             live=len(holding),
@@ -47,23 +47,17 @@ async def info(call: Call) -> Reply:
 async def metrics(call: Call) -> web.Response:
     """Return the daemon's figures as Prometheus text."""
     services, figures = call.services, call.services.metrics
-    held = await _held(call)
+    holding = await services.attempts.holding()
+    in_use = held(holding)
     figures.engine_up.set(services.monitor.reachable)
     figures.admitting.set(services.scheduler.admitting)
     figures.queued.set(await services.attempts.queued())
-    figures.live.set(len(await services.attempts.holding()))
+    figures.live.set(len(holding))
     figures.cpu_capacity.set(services.capacity.cpu_milli / 1000)
-    figures.cpu_in_use.set(held.cpu_milli / 1000)
+    figures.cpu_in_use.set(in_use.cpu_milli / 1000)
     figures.memory_capacity.set(services.capacity.memory_bytes)
-    figures.memory_in_use.set(held.memory_bytes)
+    figures.memory_in_use.set(in_use.memory_bytes)
     return web.Response(body=figures.text(), headers={"Content-Type": CONTENT_TYPE})
-
-
-async def _held(call: Call) -> Resources:
-    held = Resources(0, 0)
-    for holding in await call.services.attempts.holding():
-        held += holding.holds
-    return held
 
 
 def _capacity(resources: Resources) -> Capacity:

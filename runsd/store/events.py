@@ -1,7 +1,7 @@
 """The events: every change of a run, in the order in which it was committed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import aiosqlite
@@ -32,7 +32,15 @@ async def add_event(
     db: aiosqlite.Connection, run_id: str, now: int, type: str, data: Mapping[str, Any]
 ) -> None:
     """Record a change of a run inside the transaction that makes it."""
-    await db.execute(_INSERT, {"id": run_id, "now": now, "type": type, "data": json.dumps(data)})
+    await add_events(db, [run_id], now, type, data)
+
+
+async def add_events(
+    db: aiosqlite.Connection, run_ids: Iterable[str], now: int, type: str, data: Mapping[str, Any]
+) -> None:
+    """Record the same change of several runs inside the transaction that makes it."""
+    said = {"now": now, "type": type, "data": json.dumps(data)}
+    await db.executemany(_INSERT, [{"id": run_id, **said} for run_id in run_ids])
 
 
 class Events:

@@ -14,7 +14,7 @@ from runsd_sdk.spec import RunSpec
 from runsd.clock import Clock
 from runsd.errors import Conflicting, Unknown
 from runsd.sqlite import Sqlite, statements
-from runsd.store.events import add_event
+from runsd.store.events import add_event, add_events
 from runsd.store.rows import run_of
 from runsd.store.volumes import resolve_mounts
 
@@ -189,8 +189,7 @@ class Runs:
             await db.executemany(SQL["insert_label"], labels)
         if volumes:
             await db.executemany(SQL["insert_volume"], volumes)
-        events = [{"id": id, "now": now, "type": "run.submitted", "data": "{}"} for id in ids]
-        await db.executemany(SQL["insert_event"], events)
+        await add_events(db, ids, now, "run.submitted", {})
         if submission.key is not None:
             await db.execute(SQL["keep_key"], {**_key(submission, now), "run_ids": json.dumps(ids)})
         return ids

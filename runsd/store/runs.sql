@@ -16,10 +16,6 @@ delete from run_labels where run_id = :id
 -- name: insert_volume
 insert or ignore into run_volumes (run_id, volume_id) values (:run_id, :volume_id)
 
--- name: insert_event
-insert into events (run_id, project, at_us, type, data)
-select id, project, :now, :type, :data from runs where id = :id
-
 -- name: key
 select fingerprint, run_ids from idempotency_keys
 where project = :project and key = :key and created_us > :oldest
