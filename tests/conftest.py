@@ -3,7 +3,8 @@
 import asyncio
 import inspect
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import docker
 import engine
@@ -13,6 +14,9 @@ import tools
 
 from tests import leaks
 from tests.capabilities import Capabilities
+from tests.daemon.harness import Daemon
+
+Serve = Callable[..., AbstractContextManager[Daemon]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -76,6 +80,26 @@ def instances(docker_client: docker.APIClient) -> Iterator[set[str]]:
     yield known
     left = leaks.settled(lambda: leaks.engine_leftovers(docker_client, known))
     assert not left, f"left behind on the Engine: {sorted(left)}"
+
+
+@pytest.fixture(scope="session")
+def serve(
+    tmp_path_factory: pytest.TempPathFactory,
+    docker_client: docker.APIClient,
+    engine_host: str,
+    busybox_image: str,
+    instances: set[str],
+) -> Serve:
+    """Start daemons with settings, such as ``RUNSD_CAPACITY__CPU="1"``."""
+
+    @contextmanager
+    def start(**settings: str) -> Iterator[Daemon]:
+        directory = tmp_path_factory.mktemp("runsd")
+        with Daemon(directory, docker_client, engine_host, image=busybox_image, **settings) as daemon:
+            instances.add(daemon.instance)
+            yield daemon
+
+    return start
 
 
 def _present(client: docker.APIClient, name: str) -> str:

@@ -13,7 +13,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi import checks as openapi_checks
 
 from runsd.api.openapi import document
-from tests.api.conftest import Serve
+from tests.conftest import Serve
 from tests.daemon.harness import Daemon
 
 EXAMPLES = 15

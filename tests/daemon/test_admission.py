@@ -7,7 +7,7 @@ import pytest
 from runsd_sdk import RunHandle, RunResult, Unprocessable
 from runsd_sdk.run import Phase, Status
 
-from tests.daemon.conftest import Serve
+from tests.conftest import Serve
 from tests.daemon.harness import Daemon
 
 

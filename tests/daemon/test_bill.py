@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from runsd_sdk.run import Status
 
-from tests.daemon.conftest import Serve
+from tests.conftest import Serve
 from tests.daemon.harness import Daemon
 
 PRICE = Decimal("0.00004")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from runsd_sdk.run import LogEntry, Status
 
-from tests.daemon.conftest import Serve
+from tests.conftest import Serve
 from tests.daemon.harness import Daemon
 
 MIB = 1024**2

@@ -6,7 +6,7 @@ import pytest
 from runsd_sdk import Conflict, NotFound, Unprocessable
 from runsd_sdk.run import Status
 
-from tests.daemon.conftest import Serve
+from tests.conftest import Serve
 from tests.daemon.harness import Daemon, first_line
 
 ENDINGS: dict[str, tuple[dict[str, Any], str, str | None]] = {

@@ -9,7 +9,7 @@ import docker
 import pytest
 from runsd_sdk.run import Reason, Status
 
-from tests.daemon.conftest import Serve
+from tests.conftest import Serve
 from tests.daemon.harness import Daemon
 from tests.engine import registry
 from tests.engine.registry import Registry
