@@ -1,6 +1,7 @@
 """What a test session must not leave behind, in this process and on the Engine."""
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ class LeakWatch:
         for thing in open_things() - self._at_start:
             self._since.setdefault(thing, item.nodeid)
         if nextitem is None:
+            gc.collect()  # what only waits to be collected is not open; if it was not closed, it warns now
             left = settled(lambda: open_things() - self._at_start)
             if left:
                 lines = sorted(f"{thing}, since {self._since[thing]}" for thing in left)
