@@ -16,11 +16,13 @@ from typing import Any, TypeVar
 import aiosqlite
 import structlog
 
+from runsd import faults
 from runsd.errors import NotNow
+from runsd.faults import Step
 
 T = TypeVar("T")
 Job = Callable[[aiosqlite.Connection], Awaitable[T]]
-_Pending = tuple[Job[Any], "asyncio.Future[Any]"]
+_Pending = tuple[Job[Any], Step, "asyncio.Future[Any]"]
 
 _MOST_JOBS = 256
 _READERS = 2
@@ -72,13 +74,13 @@ class Sqlite:
             raise
         return cls(connections[0], connections[1:])
 
-    async def write(self, job: Job[T]) -> T:
-        """Run a job in a durable transaction and return its value.
+    async def write(self, job: Job[T], step: Step) -> T:
+        """Run a job in a durable transaction and return its value; ``step`` names its fault points.
 
         Raises whatever the job raised (its changes are undone), or NotNow when the disk refused the commit.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._jobs.put_nowait((job, done))
+        self._jobs.put_nowait((job, step, done))
         return await done
 
     async def serve(self) -> None:
@@ -126,14 +128,17 @@ class Sqlite:
         ended: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
         try:
             await self._writer.execute("begin immediate")
-            for job, done in group:
+            for job, step, done in group:
                 ended.append((done, *await self._attempt(job)))
+                faults.before(step)
             await self._writer.execute("commit")
+            for _, step, _ in group:
+                faults.after(step)
         except sqlite3.Error as failure:
             log.error("sqlite.commit_failed", error=str(failure), jobs=len(group))
             await self._roll_back()
             refusal = NotNow(f"cannot write to the database: {failure}; free some disk space", code="disk")
-            ended = [(done, None, refusal) for _, done in group]
+            ended = [(done, None, refusal) for _, _, done in group]
         for done, value, raised in ended:
             if done.cancelled():
                 continue

@@ -8,6 +8,7 @@ from typing import Any
 
 from docker.errors import DockerException
 
+from runsd import faults
 from runsd.engine import facts, registry
 from runsd.engine.body import create_body
 from runsd.engine.frames import Frames, Piece
@@ -25,6 +26,7 @@ from runsd.engine.port import (
 from runsd.engine.progress import Layers, objects
 from runsd.engine.transport import Transport, quoted
 from runsd.errors import EngineConflict, EngineNotFound, EngineRefused, EngineUnavailable
+from runsd.faults import Step, effect
 
 START_TIMEOUT_S = 120.0
 PING_TIMEOUT_S = 10.0
@@ -72,6 +74,7 @@ class DockerEngine(Engine):
         There is no bound on its length, not even on the first answer: a registry may be slow. Raises
         EngineNotFound when the registry says that there is no such image, else EngineRefused.
         """
+        faults.before(Step.PULL)
         repository, tag = facts.split_reference(reference)
         authorization = await registry.authorization(reference)
         layers = Layers()
@@ -85,11 +88,13 @@ class DockerEngine(Engine):
             ) as chunks:
                 async for event in objects(chunks):
                     yield layers.after(event)
+            faults.after(Step.PULL)
         except EngineRefused as refusal:
             if _ABSENT.search(str(refusal)):
                 raise EngineNotFound(str(refusal), status=refusal.status) from refusal
             raise
 
+    @effect(Step.CREATE)
     async def create(self, request: ContainerRequest) -> str:
         """Make a container, or adopt the one of that name that bears all the request's labels."""
         try:
@@ -113,11 +118,13 @@ class DockerEngine(Engine):
         and more that the quickest start takes (its own command line relies on the same). The answer has no
         length, so a connection that is lost between two frames looks like the end.
         """
+        faults.before(Step.ATTACH)
         async with self._transport.stream(
             "POST",
             f"/containers/{quoted(container)}/attach",
             query={"stream": "1", "stdout": "1", "stderr": "1"},
         ) as chunks:
+            faults.after(Step.ATTACH)
             yield Frames(chunks)
 
     @asynccontextmanager
@@ -130,6 +137,7 @@ class DockerEngine(Engine):
         ) as chunks:
             yield Frames(chunks)
 
+    @effect(Step.START)
     async def start(self, container: str) -> None:
         """Start a created container; one that was started already is left alone.
 
@@ -143,6 +151,7 @@ class DockerEngine(Engine):
                 "POST", f"/containers/{quoted(container)}/start", timeout_s=START_TIMEOUT_S
             )
 
+    @effect(Step.EXIT)
     async def wait(self, container: str) -> None:
         """Return when the container is not running; one that was never started is not running."""
         async with self._transport.stream(
@@ -163,6 +172,7 @@ class DockerEngine(Engine):
         except EngineNotFound:
             return None
 
+    @effect(Step.KILL)
     async def kill(self, container: str, signal: str) -> bool:
         """Send a signal; False when the container was not running any more, or is gone."""
         try:
@@ -173,6 +183,7 @@ class DockerEngine(Engine):
             return False
         return True
 
+    @effect(Step.REMOVE)
     async def remove(self, container: str) -> None:
         """Remove a container (forced) and the nameless volumes that its image made for it, never a named one.
 
@@ -205,6 +216,7 @@ class DockerEngine(Engine):
             return None
         return facts.usage(stats)
 
+    @effect(Step.CREATE_VOLUME)
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a named volume; one of that name is left as it is."""
         body: dict[str, Any] = {"Name": name, "Labels": dict(labels)}
@@ -218,6 +230,7 @@ class DockerEngine(Engine):
             return False
         return True
 
+    @effect(Step.REMOVE_VOLUME)
     async def remove_volume(self, name: str) -> None:
         """Remove a volume. Raises EngineConflict when a container uses it; one that is gone is fine."""
         try:

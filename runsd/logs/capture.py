@@ -13,6 +13,7 @@ import structlog
 from runsd.clock import Clock
 from runsd.engine.port import Stream
 from runsd.errors import NotNow
+from runsd.faults import Step
 from runsd.logs.pieces import Piece, Pieces
 from runsd.logs.record import as_recorded
 from runsd.signals import Signals, woken
@@ -224,7 +225,7 @@ class LogWriter:
 
         while taken:
             try:
-                await self._db.write(job)
+                await self._db.write(job, Step.LOG_CHUNKS)
             except (NotNow, sqlite3.Error) as failure:
                 # Nothing is lost while we wait: the pieces are here, and the programs are slowed down.
                 log.error("logs.store_failed", error=str(failure))

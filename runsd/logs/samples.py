@@ -7,6 +7,7 @@ import aiosqlite
 from runsd_sdk.run import Sample
 
 from runsd.clock import instant
+from runsd.faults import Step
 from runsd.sqlite import Sqlite
 
 _INSERT = "insert or ignore into samples values (:run_id, :attempt, :at_us, :cpu_us, :memory_bytes)"
@@ -52,7 +53,7 @@ class Samples:
                 ],
             )
 
-        await self._db.write(job)
+        await self._db.write(job, Step.SAMPLES)
 
     async def of_run(self, run_id: str) -> list[Sample]:
         """Return a run's samples, attempt by attempt."""
@@ -70,5 +71,5 @@ class Samples:
                 cursor = await db.execute(sql, {"run_id": run_id})
             return cursor.rowcount
 
-        while await self._db.write(job):
+        while await self._db.write(job, Step.FORGET_LOGS):
             pass

@@ -16,6 +16,7 @@ from runsd_sdk.spec import RunSpec
 
 from runsd.admission import Holding, Resources, Waiting
 from runsd.clock import Clock
+from runsd.faults import Step
 from runsd.sqlite import Sqlite, statements
 from runsd.store.ended import Ended, added_usage, billed_us, usage_lines
 from runsd.store.events import add_event
@@ -116,7 +117,7 @@ class Attempts:
                 return True
             return False
 
-        return await self._db.write(job)
+        return await self._db.write(job, Step.ADMIT)
 
     async def expire(self) -> list[str]:
         """Queued → finished, for every run whose time in the queue is up."""
@@ -130,11 +131,11 @@ class Attempts:
                 await add_event(db, row["id"], now, "run.finished", {"reason": Reason.QUEUE_EXPIRED.value})
             return [row["id"] for row in rows]
 
-        return await self._db.write(job)
+        return await self._db.write(job, Step.EXPIRE)
 
     async def pulling(self, work: Work) -> bool:
         """Starting → pulling."""
-        return await self._move("pull", work, "run.pulling", {"image": work.spec.image})
+        return await self._move(Step.PULLING, "pull", work, "run.pulling", {"image": work.spec.image})
 
     async def pull_progress(self, work: Work, done_bytes: int, total_bytes: int) -> None:
         """Tell how far the pull is, as an event."""
@@ -143,13 +144,13 @@ class Attempts:
             said = {"doneBytes": done_bytes, "totalBytes": total_bytes}
             await add_event(db, work.id, self._clock(), "run.pull_progress", said)
 
-        await self._db.write(job)
+        await self._db.write(job, Step.PULL_PROGRESS)
 
     async def ready(self, work: Work, *, image_id: str, image_digest: str | None) -> bool:
         """Pulling or preparing → starting: the image that will run is known."""
         said = {"imageId": image_id, "imageDigest": image_digest}
         return await self._move(
-            "ready", work, "run.image_ready", said, image_id=image_id, image_digest=image_digest
+            Step.READY, "ready", work, "run.image_ready", said, image_id=image_id, image_digest=image_digest
         )
 
     async def created(self, work: Work, container_id: str) -> None:
@@ -159,7 +160,7 @@ class Attempts:
             given = {"id": work.id, "attempt": work.attempt, "container_id": container_id}
             await db.execute(SQL["created"], given)
 
-        await self._db.write(job)
+        await self._db.write(job, Step.CREATED)
 
     async def started(self, work: Work, started_us: int) -> bool:
         """Starting → running, by the Engine's own instant; repeating it changes nothing."""
@@ -172,7 +173,7 @@ class Attempts:
             await add_event(db, work.id, self._clock(), "run.running", {"attempt": work.attempt})
             return True
 
-        return await self._db.write(job)
+        return await self._db.write(job, Step.STARTED)
 
     async def stop(self, work: Work, reason: Reason) -> bool:
         """Live → stopping: the intent is on record before the first signal.
@@ -181,7 +182,9 @@ class Attempts:
         """
         timeout_s = work.spec.timeout_seconds
         said = {"reason": reason.value}
-        return await self._move("stop", work, "run.stopping", said, reason=reason.value, timeout_s=timeout_s)
+        return await self._move(
+            Step.STOP, "stop", work, "run.stopping", said, reason=reason.value, timeout_s=timeout_s
+        )
 
     async def finish(self, work: Work, ended: Ended) -> bool:
         """Live → finished: attempt, bill, run and event in one transaction."""
@@ -189,7 +192,7 @@ class Attempts:
         async def job(db: aiosqlite.Connection) -> bool:
             return await self._end(db, work, ended, not_before_us=None)
 
-        return await self._db.write(job)
+        return await self._db.write(job, Step.FINISH)
 
     async def retry(self, work: Work, ended: Ended, *, not_before_us: int) -> bool:
         """Live → queued: the attempt is over and billed, another follows."""
@@ -197,7 +200,7 @@ class Attempts:
         async def job(db: aiosqlite.Connection) -> bool:
             return await self._end(db, work, ended, not_before_us=not_before_us)
 
-        return await self._db.write(job)
+        return await self._db.write(job, Step.RETRY)
 
     async def _end(
         self, db: aiosqlite.Connection, work: Work, ended: Ended, *, not_before_us: int | None
@@ -238,7 +241,7 @@ class Attempts:
         return True
 
     async def _move(
-        self, statement: str, work: Work, event: str, said: dict[str, Any], **values: Any
+        self, step: Step, statement: str, work: Work, event: str, said: dict[str, Any], **values: Any
     ) -> bool:
         async def job(db: aiosqlite.Connection) -> bool:
             given = {"id": work.id, "attempt": work.attempt, "now": self._clock(), **values}
@@ -247,7 +250,7 @@ class Attempts:
             await add_event(db, work.id, given["now"], event, {"attempt": work.attempt, **said})
             return True
 
-        return await self._db.write(job)
+        return await self._db.write(job, step)
 
 
 def _work(row: sqlite3.Row) -> Work:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import aiosqlite
 
+from runsd.faults import Step
 from runsd.sqlite import Sqlite
 
 _MIGRATIONS = sorted((Path(__file__).parent / "migrations").glob("*.sql"))
@@ -25,4 +26,4 @@ async def instance_of(db: Sqlite) -> str:
         rows = await connection.execute_fetchall("select value from meta where key = 'instance'")
         return str(next(iter(rows))[0])
 
-    return await db.write(job)
+    return await db.write(job, Step.INSTANCE)

@@ -13,6 +13,7 @@ from runsd_sdk.spec import RunSpec
 
 from runsd.clock import Clock
 from runsd.errors import Conflicting, Unknown
+from runsd.faults import Step
 from runsd.sqlite import Sqlite, statements
 from runsd.store.events import add_event, add_events
 from runsd.store.rows import run_of
@@ -90,7 +91,7 @@ class Runs:
             by_id = {row["id"]: run_of(row, self._price_usd) for row in rows}
             return Accepted([by_id[id] for id in ids if id in by_id], replayed)
 
-        return await self._db.write(job)
+        return await self._db.write(job, Step.SUBMIT)
 
     async def get(self, project: str, id: str) -> Run:
         """Return a run. Raises Unknown."""
@@ -129,7 +130,7 @@ class Runs:
                     return run_of(row, self._price_usd)
             return None
 
-        changed = await self._db.write(job)
+        changed = await self._db.write(job, Step.CANCEL)
         if changed is None:
             return await self.get(project, id)
         on_change(changed)
@@ -166,7 +167,7 @@ class Runs:
             return bool(await db.execute_fetchall(SQL["forget"], {"id": id, "project": project}))
 
         run = await self.get(project, id)
-        if not run.status.terminal or not await self._db.write(job):
+        if not run.status.terminal or not await self._db.write(job, Step.FORGET):
             raise Conflicting(f"cannot delete {id}: it is {run.status}; cancel it first")
 
     async def forget_keys(self) -> None:
@@ -175,7 +176,7 @@ class Runs:
         async def job(db: aiosqlite.Connection) -> None:
             await db.execute(SQL["forget_keys"], {"oldest": self._clock() - KEY_LIFETIME_US})
 
-        await self._db.write(job)
+        await self._db.write(job, Step.FORGET_KEYS)
 
     async def _insert(self, db: aiosqlite.Connection, submission: Submission, now: int) -> list[str]:
         specs = await resolve_mounts(db, submission.project, submission.specs, one=submission.one)
@@ -234,7 +235,7 @@ class Runs:
                 return run_of(row, self._price_usd)
             return None
 
-        changed = await self._db.write(job)
+        changed = await self._db.write(job, Step.CHANGE)
         if changed is None:
             run = await self.get(project, id)
             raise Conflicting(f"cannot {statement} {id}: it is {run.phase}")

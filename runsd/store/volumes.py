@@ -9,6 +9,7 @@ from runsd_sdk.spec import RunSpec, VolumeSpec
 
 from runsd.clock import Clock, instant, micros
 from runsd.errors import Conflicting, Location, Refused, Unknown
+from runsd.faults import Step
 from runsd.sqlite import Sqlite
 
 _INSERT = """
@@ -56,7 +57,7 @@ class Volumes:
             }
             return bool(await db.execute_fetchall(_INSERT, given))
 
-        if not await self._db.write(job):
+        if not await self._db.write(job, Step.ADD_VOLUME):
             raise Conflicting(
                 f"cannot make volume {spec.name!r}: that name is in use; use it or choose another"
             )
@@ -85,7 +86,7 @@ class Volumes:
         async def job(db: aiosqlite.Connection) -> None:
             await db.execute_fetchall(_INSERT, _given(volume))
 
-        await self._db.write(job)
+        await self._db.write(job, Step.RESTORE_VOLUME)
 
     async def delete(self, volume: Volume) -> None:
         """Forget a volume. Raises Conflicting while live runs use it, Unknown when it is gone."""
@@ -93,7 +94,7 @@ class Volumes:
         async def job(db: aiosqlite.Connection) -> bool:
             return bool(await db.execute_fetchall(_DELETE, {"id": volume.id}))
 
-        if not await self._db.write(job):
+        if not await self._db.write(job, Step.DELETE_VOLUME):
             await self.get(volume.project, volume.id)  # somebody else may have deleted it
             raise Conflicting(
                 f"cannot delete volume {volume.name!r}: runs that are not over use it; cancel or await them",

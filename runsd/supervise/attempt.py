@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 from runsd_sdk.run import Reason
 
-from runsd import retry
+from runsd import faults, retry
 from runsd.engine.init import exec_failure
 from runsd.engine.port import (
     ContainerFacts,
@@ -28,6 +28,7 @@ from runsd.engine.port import (
     Stream,
 )
 from runsd.errors import EngineConflict, EngineNotFound, EngineRefused, EngineUnavailable
+from runsd.faults import Step
 from runsd.logs.capture import Capture
 from runsd.run import Exit, Outcome, Stop, outcome
 from runsd.store.attempts import Work
@@ -195,9 +196,11 @@ class Attempt:
 
     async def _end_of(self, output: asyncio.Task[None]) -> None:
         """Wait for the end of the output of a container that has exited."""
+        faults.before(Step.OUTPUT)
         try:
             async with asyncio.timeout(_LOG_END_S):
                 await output
+            faults.after(Step.OUTPUT)
         except TimeoutError as failure:
             said = f"the output of {self._name} has not ended {_LOG_END_S:g} s after its exit"
             raise EngineUnavailable(said) from failure

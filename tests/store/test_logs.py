@@ -9,9 +9,12 @@ import aiosqlite
 import pytest
 
 from runsd.errors import NotNow
+from runsd.faults import Step
 from runsd.logs.reader import RESULT_BYTES, Cursor, LogQuery, Seen, entries
 from runsd.signals import woken
 from tests.store.logbook import CAP, ERR, OUT, RUN, SYSTEM, Book, numbered, open_book
+
+STEP = Step.CHANGE  # whichever
 
 SLACK = 1024**2
 
@@ -106,12 +109,12 @@ async def test_many_writers_are_stored_each_in_order(logs: Book) -> None:
 
 async def test_a_full_disk_slows_the_program_and_loses_nothing(logs: Book, path: Path) -> None:
     capture = await logs.written((OUT, b"before\n"))
-    await logs.db.write(lambda db: db.execute("pragma max_page_count = 1"))  # as many as there are
+    await logs.db.write(lambda db: db.execute("pragma max_page_count = 1"), STEP)  # as many as there are
     large = b"x" * 300_000
     await capture.feed(OUT, large)
     flushing = asyncio.create_task(capture.flush())
     assert not await woken_within(flushing, 0.2)
-    await logs.db.write(lambda db: db.execute("pragma max_page_count = 1000000"))
+    await logs.db.write(lambda db: db.execute("pragma max_page_count = 1000000"), STEP)
     await asyncio.wait_for(flushing, 10)
     assert stored(path) == b"before\n" + large
     assert not capture.captured.truncated
@@ -236,9 +239,9 @@ async def test_a_disk_that_was_full_for_a_while_costs_no_output_later(path: Path
 
             if refused:
                 with pytest.raises(NotNow):
-                    await logs.db.write(job)
+                    await logs.db.write(job, STEP)
             else:
-                assert await logs.db.write(job) == CAP + SLACK
+                assert await logs.db.write(job, STEP) == CAP + SLACK
 
 
 async def test_output_under_the_cap_is_whole(logs: Book) -> None:

@@ -9,8 +9,11 @@ import aiosqlite
 import pytest
 
 from runsd.errors import NotNow
+from runsd.faults import Step
 from runsd.sqlite import Job, Sqlite, statements
 from runsd.store.database import instance_of, open_database
+
+STEP = Step.CHANGE  # whichever
 
 TABLE = "create table numbers (n integer primary key check (n < 1000)) strict"
 
@@ -43,14 +46,14 @@ def stored(path: Path) -> list[int]:
 async def test_what_was_written_is_there_for_everyone_when_the_write_returns(
     numbers: Sqlite, path: Path
 ) -> None:
-    assert await numbers.write(put(1, 2)) == 2
+    assert await numbers.write(put(1, 2), STEP) == 2
     assert stored(path) == [1, 2]
     assert [row["n"] for row in await numbers.all("select n from numbers order by n")] == [1, 2]
 
 
 async def test_a_hundred_writers_and_one_that_fails(numbers: Sqlite, path: Path) -> None:
-    writes = [numbers.write(put(n)) for n in range(100)]
-    failing = numbers.write(put(500, 50, 600))  # its second number is taken
+    writes = [numbers.write(put(n), STEP) for n in range(100)]
+    failing = numbers.write(put(500, 50, 600), STEP)  # its second number is taken
     *counts, failure = await asyncio.gather(*writes, failing, return_exceptions=True)
     assert counts == [1] * 100
     assert isinstance(failure, sqlite3.IntegrityError)
@@ -59,10 +62,10 @@ async def test_a_hundred_writers_and_one_that_fails(numbers: Sqlite, path: Path)
 
 async def test_a_hundred_writers_share_their_commits(numbers: Sqlite, path: Path) -> None:
     commits: list[str] = []
-    await numbers.write(lambda db: db.set_trace_callback(commits.append))
-    await asyncio.gather(*(numbers.write(put(n)) for n in range(100)))
+    await numbers.write(lambda db: db.set_trace_callback(commits.append), STEP)
+    await asyncio.gather(*(numbers.write(put(n), STEP) for n in range(100)))
     assert len([sql for sql in commits if sql.lower() == "commit"]) < 5
-    await numbers.write(lambda db: db.set_trace_callback(None))  # type: ignore[arg-type]
+    await numbers.write(lambda db: db.set_trace_callback(None), STEP)  # type: ignore[arg-type]
 
 
 async def test_a_fault_of_a_job_is_told_to_its_caller_alone(numbers: Sqlite, path: Path) -> None:
@@ -71,7 +74,7 @@ async def test_a_fault_of_a_job_is_told_to_its_caller_alone(numbers: Sqlite, pat
         raise ZeroDivisionError
 
     failure, count = await asyncio.gather(
-        numbers.write(faulty), numbers.write(put(8)), return_exceptions=True
+        numbers.write(faulty, STEP), numbers.write(put(8), STEP), return_exceptions=True
     )
     assert isinstance(failure, ZeroDivisionError)
     assert count == 1
@@ -87,16 +90,16 @@ async def test_a_cancelled_callers_job_is_whole_all_the_same(numbers: Sqlite, pa
         await go_on.wait()
         await db.execute("insert into numbers values (2)")
 
-    caller = asyncio.create_task(numbers.write(slow))
+    caller = asyncio.create_task(numbers.write(slow, STEP))
     await begun.wait()
-    behind = asyncio.create_task(numbers.write(put(3, 4)))  # cancelled before its turn
+    behind = asyncio.create_task(numbers.write(put(3, 4), STEP))  # cancelled before its turn
     await asyncio.sleep(0)
     caller.cancel()
     behind.cancel()
     go_on.set()
     await asyncio.gather(caller, behind, return_exceptions=True)
     assert caller.cancelled()
-    await numbers.write(put(5))
+    await numbers.write(put(5), STEP)
     assert stored(path) in ([1, 2, 3, 4, 5], [1, 2, 5])
 
 
@@ -105,35 +108,35 @@ async def test_a_reader_sees_a_commit_and_never_half_a_job(numbers: Sqlite) -> N
         await db.execute("insert into numbers values (1)")
         return len(await numbers.all("select * from numbers"))
 
-    assert await numbers.write(half) == 0
+    assert await numbers.write(half, STEP) == 0
     assert len(await numbers.all("select * from numbers")) == 1
 
 
 async def test_a_reader_that_is_lent_out_does_not_stop_a_writer(numbers: Sqlite, path: Path) -> None:
     async with numbers.reading() as reader, reader.execute("select 1"):
-        await numbers.write(put(1))
+        await numbers.write(put(1), STEP)
     assert stored(path) == [1]
 
 
 async def test_a_full_disk_refuses_in_words_and_loses_nothing_before_it(numbers: Sqlite, path: Path) -> None:
-    await numbers.write(put(1))
-    await numbers.write(lambda db: db.execute("pragma max_page_count = 1"))  # as many as there are
+    await numbers.write(put(1), STEP)
+    await numbers.write(lambda db: db.execute("pragma max_page_count = 1"), STEP)  # as many as there are
 
     async def large(db: aiosqlite.Connection) -> None:
         await db.execute("create table large (x)")
         await db.execute("insert into large values (zeroblob(1000000))")
 
     with pytest.raises(NotNow, match="free some disk space") as caught:
-        await numbers.write(large)
+        await numbers.write(large, STEP)
     assert caught.value.code == "disk"
-    await numbers.write(lambda db: db.execute("pragma max_page_count = 1000000"))
-    await numbers.write(put(2))
+    await numbers.write(lambda db: db.execute("pragma max_page_count = 1000000"), STEP)
+    await numbers.write(put(2), STEP)
     assert stored(path) == [1, 2]
 
 
 async def test_what_was_handed_in_is_written_before_the_close(path: Path) -> None:
     db = await Sqlite.open(path, [TABLE])
-    writes = [asyncio.create_task(db.write(put(n))) for n in range(10)]
+    writes = [asyncio.create_task(db.write(put(n), STEP)) for n in range(10)]
     await asyncio.sleep(0)
     await db.close()
     assert await asyncio.gather(*writes) == [1] * 10
@@ -143,7 +146,7 @@ async def test_what_was_handed_in_is_written_before_the_close(path: Path) -> Non
 async def test_migrations_are_applied_once_and_in_order(path: Path) -> None:
     second = "alter table numbers add column name text; update numbers set name = 'old'"
     first = await Sqlite.open(path, [TABLE])
-    await first.write(put(1))
+    await first.write(put(1), STEP)
     await first.close()
     for _ in range(2):
         db = await Sqlite.open(path, [TABLE, second])
@@ -196,7 +199,7 @@ async def test_every_connection_is_durable_and_checks_references(numbers: Sqlite
             values.append(next(iter(await db.execute_fetchall(f"pragma {name}")))[0])
         return tuple(values)
 
-    assert await numbers.write(pragma) == ("wal", 2, 1)  # 2: FULL
+    assert await numbers.write(pragma, STEP) == ("wal", 2, 1)  # 2: FULL
     async with numbers.reading() as one, numbers.reading() as other:
         for reader in (one, other):
             assert (await pragma(reader))[::2] == ("wal", 1)

@@ -7,10 +7,13 @@ import pytest
 from runsd_sdk.run import Phase, Reason, Status
 from runsd_sdk.spec import Retries
 
+from runsd.faults import Step
 from runsd.run import NEXT, Input, phase_status
 from runsd.store.attempts import Work
 from runsd.store.ended import Ended
 from tests.store.desk import FAILURE, PROJECT, SECOND, Desk
+
+STEP = Step.CHANGE  # whichever
 
 
 async def queued(desk: Desk) -> str:
@@ -30,7 +33,9 @@ async def pulling(desk: Desk) -> str:
 async def preparing(desk: Desk) -> str:
     """No edge leads here yet: it is for runs with a source, which the schema and the edges out know."""
     id = await pulling(desk)
-    await desk.db.write(lambda db: db.execute("update runs set phase = 'preparing' where id = ?", (id,)))
+    await desk.db.write(
+        lambda db: db.execute("update runs set phase = 'preparing' where id = ?", (id,)), STEP
+    )
     return id
 
 
@@ -239,5 +244,5 @@ async def test_the_schema_refuses_a_state_that_cannot_be(desk: Desk) -> None:
         "attempt = 'two'",
     ):
         with pytest.raises(sqlite3.IntegrityError):
-            await desk.db.write(lambda db, change=change: db.execute(f"update runs set {change}"))  # type: ignore[misc]
+            await desk.db.write(lambda db, change=change: db.execute(f"update runs set {change}"), STEP)  # type: ignore[misc]
     assert (await desk.get(id)).phase is Phase.RUNNING

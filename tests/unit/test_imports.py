@@ -9,7 +9,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SDK = ROOT / "sdk" / "python"
 
-LEAVES = {"runsd.errors", "runsd.config", "runsd.clock", "runsd.ids", "runsd.signals", "runsd.sqlite"}
+LEAVES = {
+    "runsd.errors",
+    "runsd.config",
+    "runsd.clock",
+    "runsd.ids",
+    "runsd.faults",
+    "runsd.signals",
+    "runsd.sqlite",
+}
 PURE = {"runsd.run", "runsd.admission", "runsd.billing", "runsd.retry"}
 BELOW = LEAVES | PURE | {"runsd_sdk"}
 STORED = BELOW | {"runsd.store", "runsd.logs", "runsd.engine.port", "runsd.metrics"}
@@ -20,10 +28,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd_sdk": set(),
     "runsd.errors": set(),
     "runsd.clock": set(),
+    "runsd.faults": set(),
     "runsd.signals": set(),
     "runsd.config": {"runsd_sdk", "runsd.errors"},
     "runsd.ids": {"runsd.clock"},
-    "runsd.sqlite": {"runsd.errors"},
+    "runsd.sqlite": {"runsd.errors", "runsd.faults"},
     "runsd.logging": set(),
     "runsd.notify": set(),
     "runsd.places": set(),

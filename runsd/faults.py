@@ -1,0 +1,102 @@
+"""Fault points: every step of the daemon that leaves a trace, and the crash that a test may order there.
+
+All that the daemon does to the world passes one of two seams: a commit (``Sqlite.write`` takes the name of
+its step) or a call of the Engine (``effect`` marks the methods). Each step has a point before and a point
+after its trace is left, where a process with ``RUNSD_FAULT=before:finish`` or
+``RUNSD_FAULT=after:log_chunks#3`` (at the third passage) kills itself with SIGKILL. Without that variable a
+point is one comparison and nothing else.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from enum import StrEnum
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+VARIABLE = "RUNSD_FAULT"
+P = ParamSpec("P")
+T = TypeVar("T")
+Effect = Callable[P, Coroutine[Any, Any, T]]
+
+
+class Step(StrEnum):
+    """What leaves a trace, in the order of a run's life. A test kills the daemon around each of them."""
+
+    INSTANCE = "instance"  # commit: the name of this installation
+    SUBMIT = "submit"  # commit: runs accepted
+    CANCEL = "cancel"  # commit: a cancel is asked for, or ends a queued run
+    CHANGE = "change"  # commit: another deadline, other labels
+    EXPIRE = "expire"  # commit: queued for too long
+    ADMIT = "admit"  # commit: an attempt is made
+    PULLING = "pulling"  # commit: its image is being fetched
+    PULL_PROGRESS = "pull_progress"  # commit: how far that is
+    PULL = "pull"  # Engine: the image is fetched
+    READY = "ready"  # commit: its image is there
+    CREATE = "create"  # Engine: the container is made
+    CREATED = "created"  # commit: the container's id
+    ATTACH = "attach"  # Engine: its output is joined
+    START = "start"  # Engine: the container is started
+    STARTED = "started"  # commit: it runs
+    LOG_CHUNKS = "log_chunks"  # commit: output
+    SAMPLES = "samples"  # commit: what it uses
+    STOP = "stop"  # commit: its deadline has come
+    KILL = "kill"  # Engine: a signal is sent
+    EXIT = "exit"  # Engine: it has ended
+    OUTPUT = "output"  # Engine: its output has ended
+    FINISH = "finish"  # commit: outcome and bill
+    RETRY = "retry"  # commit: outcome and bill of an attempt, another follows
+    REMOVE = "remove"  # Engine: the container is removed
+    FORGET_LOGS = "forget_logs"  # commit: output of a deleted run is gone
+    FORGET = "forget"  # commit: a deleted run is gone
+    FORGET_KEYS = "forget_keys"  # commit: idempotency keys are over age
+    ADD_VOLUME = "add_volume"  # commit: a volume is wanted
+    CREATE_VOLUME = "create_volume"  # Engine: it is made
+    DELETE_VOLUME = "delete_volume"  # commit: it is wanted no more
+    REMOVE_VOLUME = "remove_volume"  # Engine: it is removed
+    RESTORE_VOLUME = "restore_volume"  # commit: it could not be removed
+
+
+def before(step: Step) -> None:
+    """Die here if the environment says so: the step is ready, and has left no trace."""
+    _pass(f"before:{step}")
+
+
+def after(step: Step) -> None:
+    """Die here if the environment says so: the step has left its trace, and nobody has been told."""
+    _pass(f"after:{step}")
+
+
+def effect(step: Step) -> Callable[[Effect[P, T]], Effect[P, T]]:
+    """Mark a call that changes something outside the process as a step."""
+
+    def marked(call: Effect[P, T]) -> Effect[P, T]:
+        @wraps(call)
+        async def passing(*args: P.args, **kwargs: P.kwargs) -> T:
+            before(step)
+            value = await call(*args, **kwargs)
+            after(step)
+            return value
+
+        return passing
+
+    return marked
+
+
+class _Armed:
+    """The one point at which this process shall die, and how many passages it has left."""
+
+    def __init__(self, wish: str) -> None:
+        self.point, _, count = wish.partition("#")
+        self.passages = int(count or 1)
+
+
+_armed = _Armed(os.environ.get(VARIABLE, ""))
+
+
+def _pass(point: str) -> None:
+    if point != _armed.point:
+        return
+    _armed.passages -= 1
+    if _armed.passages == 0:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,12 @@
+-- What a crash of the Engine or the host must not blur, and what an orderly end of old things needs.
+
+-- Which Engine has the attempt's container, and in which boot of the host it was started: on another Engine
+-- its absence says nothing, and after another boot an exit may be the Engine's invention.
+alter table attempts add column engine text;
+alter table attempts add column boot text;
+
+-- When the output of a run that has ended was deleted, if it was.
+alter table runs add column logs_deleted_us integer;
+
+-- When a volume was asked to be deleted: from then on nobody sees it, and the Engine's volume is removed.
+alter table volumes add column deleting_us integer;
