@@ -4,6 +4,8 @@ from ulid import ULID
 
 from runsd.clock import Clock
 
+_LAST_MS = 2**48 - 1
+
 
 class Ids:
     """Makes identifiers that sort by creation, also within a millisecond and when the clock steps back."""
@@ -18,3 +20,9 @@ class Ids:
         # Within a millisecond, or before the last one, the successor of the last keeps the order.
         self._last = fresh if fresh >> 80 > self._last >> 80 else self._last + 1
         return f"{prefix}_{str(ULID.from_int(self._last)).lower()}"
+
+
+def earliest(prefix: str, created_us: int) -> str:
+    """Return what no id sorts before that was made at that instant or later."""
+    ms = min(max(0, created_us // 1000), _LAST_MS)
+    return f"{prefix}_{str(ULID.from_int(ms << 80)).lower()}"

@@ -20,7 +20,8 @@ from runsd.clock import instant, micros
 from runsd.engine.port import Stream
 from runsd.errors import Conflicting
 from runsd.signals import woken
-from runsd.store.runs import RunFilter, Submission
+from runsd.store.listing import RunFilter
+from runsd.store.runs import Submission
 from runsd.why import Surroundings, explain
 
 log = structlog.get_logger()

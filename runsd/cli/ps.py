@@ -49,7 +49,7 @@ def ps(
 
 def _live_and_latest(client: "RunsClient", labels: dict[str, str] | None) -> "list[Run]":
     live = client.iterate(status=LIVE, label=labels)
-    latest = client.list(label=labels, limit=RECENT).data
+    latest = islice(client.iterate(label=labels), RECENT)
     found = {run.id: run for run in (*live, *latest)}
     return sorted(found.values(), key=lambda run: run.id, reverse=True)
 

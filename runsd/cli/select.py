@@ -66,12 +66,9 @@ def _newest(client: "RunsClient") -> str:
 
 def _by_beginning(client: "RunsClient", text: str) -> str:
     beginning = text if text.startswith("run_") else f"run_{text}"
-    found: list[str] = []
-    for run in client.iterate():
-        if run.id.startswith(beginning):
-            found.append(run.id)
-        if run.id < beginning or len(found) > 1:  # newest first: the rest is smaller still
-            break
+    # Newest first: the next runs before whatever begins so are those that do, if any do.
+    before = client.list(cursor=f"{beginning}~", limit=2).data
+    found = [run.id for run in before if run.id.startswith(beginning)]
     if not found:
         raise _no(404, f"cannot find a run whose id or name is or begins with {text!r}; see runs ps -a")
     if len(found) > 1:

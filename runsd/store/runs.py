@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
-from runsd_sdk.run import Run, RunList, Status
+from runsd_sdk.run import Run, RunList
 from runsd_sdk.spec import RunSpec
 
 from runsd.clock import Clock
 from runsd.errors import Conflicting, Unknown
 from runsd.faults import Step
 from runsd.sqlite import Sqlite, statements
+from runsd.store import listing
 from runsd.store.events import add_event, add_events
+from runsd.store.listing import RunFilter
 from runsd.store.rows import run_of
 from runsd.store.volumes import resolve_mounts
 
@@ -47,20 +49,6 @@ class Accepted:
 
     runs: list[Run]
     replayed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RunFilter:
-    """Which runs to list, newest first. ``cursor`` is the id of the last run of the page before."""
-
-    project: str
-    statuses: Sequence[Status] = ()
-    labels: Sequence[tuple[str, str]] = ()
-    name: str | None = None
-    task: str | None = None
-    created_after_us: int | None = None
-    limit: int = 50
-    cursor: str | None = None
 
 
 class Runs:
@@ -101,17 +89,22 @@ class Runs:
         return run_of(row, self._price_usd)
 
     async def page(self, wanted: RunFilter) -> RunList:
-        """Return a page of runs, newest first; it ends early where their specs are very large."""
-        sql, parameters = _list_query(wanted)
+        """Return a page of runs, newest first.
+
+        It ends early, with a cursor, where specs are very large and where few of many runs match.
+        """
         runs: list[Run] = []
         size = 0
-        async with self._db.reading() as reader, reader.execute(sql, parameters) as rows:
-            async for row in rows:
-                if len(runs) == wanted.limit or size > _PAGE_BYTES:
-                    return RunList(data=runs, next_cursor=runs[-1].id)
-                runs.append(run_of(row, self._price_usd))
-                size += len(row["spec"])
-        return RunList(data=runs)
+        async with self._db.reading() as reader:
+            floors = await _floors(reader, wanted)
+            query = listing.page(wanted, floors)
+            async with reader.execute(query.sql, query.given) as rows:
+                async for row in rows:
+                    if len(runs) == wanted.limit or size > _PAGE_BYTES:
+                        return RunList(data=runs, next_cursor=runs[-1].id)
+                    runs.append(run_of(row, self._price_usd))
+                    size += len(row["spec"])
+        return RunList(data=runs, next_cursor=listing.floor(floors))
 
     async def cancel(
         self, project: str, id: str, *, on_change: Callable[[Run], None] = lambda _: None
@@ -242,6 +235,12 @@ class Runs:
         return changed
 
 
+async def _floors(reader: aiosqlite.Connection, wanted: RunFilter) -> list[str | None]:
+    query = listing.floors(wanted)
+    (row,) = await reader.execute_fetchall(query.sql, query.given)
+    return list(row)
+
+
 async def _replayed(db: aiosqlite.Connection, submission: Submission, now: int) -> list[str] | None:
     if submission.key is None:
         return None
@@ -265,33 +264,6 @@ def _key(submission: Submission, now: int) -> dict[str, Any]:
         "oldest": now - KEY_LIFETIME_US,
         "now": now,
     }
-
-
-def _list_query(wanted: RunFilter) -> tuple[str, dict[str, Any]]:
-    conditions = ["project = :project"]
-    values: dict[str, Any] = {"project": wanted.project}
-    if wanted.statuses:
-        bound = {f"status{i}": status.value for i, status in enumerate(wanted.statuses)}
-        conditions.append(f"status in ({', '.join(f':{name}' for name in bound)})")
-        values |= bound
-    if wanted.name is not None:
-        conditions.append("name = :name")
-        values["name"] = wanted.name
-    if wanted.task is not None:
-        conditions.append("task = :task")
-        values["task"] = wanted.task
-    if wanted.created_after_us is not None:
-        conditions.append("created_us > :created_after")
-        values["created_after"] = wanted.created_after_us
-    if wanted.cursor is not None:
-        conditions.append("id < :cursor")
-        values["cursor"] = wanted.cursor
-    for i, (key, value) in enumerate(wanted.labels):
-        conditions.append(f"id in (select run_id from run_labels where key = :key{i} and value = :value{i})")
-        values |= {f"key{i}": key, f"value{i}": value}
-    # Only fixed text is put together here; every value is bound.
-    sql = f"select * from runs where {' and '.join(conditions)} order by id desc"
-    return sql, values
 
 
 def _unknown(id: str) -> Unknown:

@@ -9,7 +9,8 @@ from runsd_sdk.spec import RunSpec, VolumeMount, VolumeSpec
 
 from runsd.clock import instant
 from runsd.errors import Conflicting, Refused, Unknown
-from runsd.store.runs import Accepted, RunFilter, Submission
+from runsd.store.listing import RunFilter
+from runsd.store.runs import Accepted, Submission
 from tests.store.desk import PROJECT, SECOND, Desk
 
 DAY_S = 24 * 3600

@@ -2,10 +2,11 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runsd.ids import Ids
+from runsd.ids import Ids, earliest
 
 NOW_US = 1_763_773_765_928_000
 
@@ -44,3 +45,14 @@ def test_two_makers_do_not_make_the_same() -> None:
 def test_ids_sort_by_creation_for_any_clock(milliseconds: list[int]) -> None:
     made = ids(*[ms * 1000 for ms in milliseconds])
     assert made == sorted(set(made))
+
+
+@given(st.integers(0, 2**54), st.integers(0, 2**54))
+def test_what_was_made_since_does_not_sort_before_the_earliest(made_us: int, since_us: int) -> None:
+    (made,) = ids(made_us)
+    assert (made >= earliest("run", since_us)) or made_us < since_us
+
+
+@pytest.mark.parametrize("us", [-1, 2**80])
+def test_the_earliest_id_exists_for_any_instant(us: int) -> None:
+    assert len(earliest("run", us)) == len("run_") + 26

@@ -10,3 +10,6 @@ alter table runs add column logs_deleted_us integer;
 
 -- When a volume was asked to be deleted: from then on nobody sees it, and the Engine's volume is removed.
 alter table volumes add column deleting_us integer;
+
+-- Every filter of the list of runs has an index that keeps its runs in the order of their ids: see listing.py.
+create index runs_by_task on runs (project, task, id) where task is not null;

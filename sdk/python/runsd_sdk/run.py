@@ -135,7 +135,11 @@ class RunResult(Run):
 
 
 class RunList(Answer):
-    """A page of runs, newest first."""
+    """A page of runs, newest first.
+
+    It may hold fewer than were asked for, even none, where few of very many match: there may be more for as
+    long as there is a ``nextCursor``.
+    """
 
     data: list[Run]
     next_cursor: str | None = None
