@@ -1,12 +1,9 @@
 """The daemon: the one place where everything is made, joined and ended in order."""
 
 import asyncio
-import fcntl
-import os
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +15,11 @@ from runsd.api.app import make_app
 from runsd.api.services import Services
 from runsd.clock import now_us
 from runsd.config import Settings
+from runsd.datadir import LOGS, STATE, held
 from runsd.engine.docker import DockerEngine
-from runsd.errors import NotNow
 from runsd.ids import Ids
-from runsd.logs.capture import LogWriter, open_logs
+from runsd.logs.capture import LogWriter
+from runsd.logs.database import open_logs
 from runsd.logs.reader import LogReader
 from runsd.logs.samples import Samples
 from runsd.metrics import Metrics
@@ -63,17 +61,17 @@ async def serve(settings: Settings, places: Places) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    places.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(places.data_dir / "lock"), listening_socket(places.socket) as listener:
+    with held(places.data_dir), listening_socket(places.socket) as listener:
         await _serve(settings, places, listener, stop)
 
 
 async def _serve(settings: Settings, places: Places, listener: socket.socket, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
-        db = await open_database(places.data_dir / "runsd.db")
-        stack.push_async_callback(db.close)
-        logs_db = await open_logs(places.data_dir / "logs.db")
-        stack.push_async_callback(logs_db.close)
+        async with notify.long_start():
+            db = await open_database(places.data_dir / STATE)
+            stack.push_async_callback(db.close)
+            logs_db = await open_logs(places.data_dir / LOGS)
+            stack.push_async_callback(logs_db.close)
         engine = DockerEngine.at(settings.engine.host)
         stack.push_async_callback(engine.close)
 
@@ -163,20 +161,3 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             for loop in loops:
                 loop.cancel()
     log.info("daemon.stopped")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the data directory: two daemons on one database would give every run two supervisors."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as failure:
-        os.close(lock)
-        raise NotNow(
-            f"cannot use {path.parent}: another runsd holds it; stop that one or choose another --data-dir"
-        ) from failure
-    try:
-        yield
-    finally:
-        os.close(lock)

@@ -23,6 +23,8 @@ Effect = Callable[P, Coroutine[Any, Any, T]]
 class Step(StrEnum):
     """What leaves a trace, in the order of a run's life. A test kills the daemon around each of them."""
 
+    COPY_DATABASE = "copy_database"  # file: what an older runsd wrote, before it is changed
+    MIGRATE = "migrate"  # commit: a database has today's schema
     INSTANCE = "instance"  # commit: the name of this installation
     SUBMIT = "submit"  # commit: runs accepted
     CANCEL = "cancel"  # commit: a cancel is asked for, or ends a queued run

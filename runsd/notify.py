@@ -4,6 +4,9 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import AsyncIterator
+
+_LONG_START_S = 30.0
 
 
 def ready() -> None:
@@ -14,6 +17,17 @@ def ready() -> None:
 def stopping() -> None:
     """Say that the daemon is on its way out, and its containers are not."""
     _tell("STOPPING=1\nSTATUS=Stopping; containers run on")
+
+
+@contextlib.asynccontextmanager
+async def long_start() -> AsyncIterator[None]:
+    """Ask for patience while a start takes longer than starts do: an old database is migrated."""
+    asking = asyncio.create_task(_ask_for_time(), name="notify-long-start")
+    try:
+        yield
+    finally:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
 
 
 async def keep_alive() -> None:
@@ -27,6 +41,12 @@ async def keep_alive() -> None:
     while interval_us and meant_for == str(os.getpid()):
         _tell("WATCHDOG=1")
         await asyncio.sleep(interval_us / 2e6)
+
+
+async def _ask_for_time() -> None:
+    while True:
+        await asyncio.sleep(_LONG_START_S)
+        _tell(f"EXTEND_TIMEOUT_USEC={int(2e6 * _LONG_START_S)}\nSTATUS=Bringing the databases up to date")
 
 
 def _tell(state: str) -> None:

@@ -1,4 +1,4 @@
-"""A SQLite file: one writer that commits in groups, a few readers, migrations, named statements.
+"""A SQLite file: one writer that commits in groups, a few readers, named statements.
 
 Everyone who writes hands in a job; the writer runs all jobs that wait in one durable transaction, each behind
 its own savepoint. A job is thus atomic and durable when ``write`` returns, never half done when its caller is
@@ -19,6 +19,7 @@ import structlog
 from runsd import faults
 from runsd.errors import NotNow
 from runsd.faults import Step
+from runsd.migrations import migrate
 
 T = TypeVar("T")
 Job = Callable[[aiosqlite.Connection], Awaitable[T]]
@@ -32,6 +33,8 @@ _PRAGMAS = (
     "pragma synchronous = full",
     "pragma foreign_keys = on",
     "pragma busy_timeout = 10000",
+    # What a long reader (a backup) has made the WAL grow by is given back.
+    "pragma journal_size_limit = 67108864",
 )
 log = structlog.get_logger()
 
@@ -52,20 +55,19 @@ class Sqlite:
     async def open(cls, path: Path, migrations: Sequence[str]) -> "Sqlite":
         """Open or make the file and bring it to the newest schema.
 
-        Raises NotNow when the file was written by a newer runsd or cannot be opened.
+        Raises NotNow when the file was written by a newer runsd, cannot be opened, or has no room for the
+        copy that is put beside an older one.
         """
         connections: list[aiosqlite.Connection] = []
         try:
-            # aiosqlite leaves the thread of a connection that cannot be made behind: see first if it can.
-            sqlite3.connect(path).close()
+            # This also sees if it can be opened: else aiosqlite would leave its connection's thread behind.
+            await asyncio.to_thread(migrate, path, migrations)
             for _ in range(1 + _READERS):
                 connection = await aiosqlite.connect(path, isolation_level=None)
                 connections.append(connection)
                 connection.row_factory = sqlite3.Row
                 for pragma in _PRAGMAS:
                     await connection.execute(pragma)
-                if len(connections) == 1:
-                    await _migrate(connection, migrations, path)
         except BaseException as failure:
             for connection in connections:
                 await connection.close()
@@ -173,15 +175,3 @@ def statements(path: Path) -> dict[str, str]:
     """Read a file of SQL in which ``-- name: x`` stands above each statement."""
     parts = re.split(r"^-- name: (\w+)\n", path.read_text(), flags=re.MULTILINE)
     return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-async def _migrate(connection: aiosqlite.Connection, migrations: Sequence[str], path: Path) -> None:
-    row = await (await connection.execute("pragma user_version")).fetchone()
-    present: int = row[0] if row else 0
-    if present > len(migrations):
-        raise NotNow(
-            f"cannot open {path}: it was written by a newer runsd (schema {present}, this one knows"
-            f" {len(migrations)}); start the newer version"
-        )
-    for number, script in enumerate(migrations[present:], start=present + 1):
-        await connection.executescript(f"begin immediate;{script};pragma user_version = {number};commit;")

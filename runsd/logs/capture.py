@@ -5,7 +5,6 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import aiosqlite
 import structlog
@@ -46,11 +45,6 @@ where run_id = :run_id and attempt = :attempt and at_byte + length(data) > :head
 order by id limit 1000
 """
 _DROP = "delete from chunks where id in (select value from json_each(?))"
-
-
-async def open_logs(path: Path) -> Sqlite:
-    """Open ``logs.db``. Raises NotNow."""
-    return await Sqlite.open(path, [Path(__file__).with_name("schema.sql").read_text()])
 
 
 @dataclass(frozen=True, slots=True)

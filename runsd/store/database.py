@@ -8,12 +8,13 @@ import aiosqlite
 from runsd.faults import Step
 from runsd.sqlite import Sqlite
 
-_MIGRATIONS = sorted((Path(__file__).parent / "migrations").glob("*.sql"))
+MIGRATIONS = tuple(file.read_text() for file in sorted((Path(__file__).parent / "migrations").glob("*.sql")))
+"""The way from nothing to the newest schema, whose number is their count."""
 
 
 async def open_database(path: Path) -> Sqlite:
     """Open the state of all runs, bringing it to the newest schema. Raises NotNow."""
-    return await Sqlite.open(path, [file.read_text() for file in _MIGRATIONS])
+    return await Sqlite.open(path, MIGRATIONS)
 
 
 async def instance_of(db: Sqlite) -> str:

@@ -246,3 +246,17 @@ def test_killed_amid_bytes_that_are_no_text_goes_on_at_the_exact_byte(daemon: Da
     daemon.open_gate(handle.id)
     assert handle.wait(30).exit_code == 0
     assert daemon.raw(handle.id) == b"ab\xff\xfe\n1\n2\n3\n"
+
+
+def test_a_second_daemon_on_the_same_data_by_another_name_is_refused_too(daemon: Daemon) -> None:
+    alias = daemon.directory / "alias"
+    alias.symlink_to(daemon.directory / "data")
+    second = daemon.serve_again(socket=daemon.directory / "second.sock", data_dir=alias)
+    assert second.returncode == 1
+    assert "another runsd holds it" in second.stderr
+
+
+def test_a_killed_daemon_that_nobody_has_buried_holds_nothing(daemon: Daemon) -> None:
+    with daemon.unburied():
+        daemon.start()
+        assert daemon.client.health().status == "ok"

@@ -1,10 +1,13 @@
 """Type=notify: what systemd is told, and that it is true when it is told."""
 
+import asyncio
 from pathlib import Path
 from statistics import median
 
+import pytest
 from runsd_sdk import RunsClient
 
+from runsd import notify
 from tests.service.launch import PATIENCE_S, Manager, serving, started
 
 
@@ -22,6 +25,14 @@ def test_ready_is_said_when_the_socket_answers_and_stopping_on_sigterm(
             manager.until("STOPPING=1")
             assert process.wait(PATIENCE_S) == 0
         assert [message for _, message in manager.heard] == ["READY=1", "STOPPING=1"]
+
+
+async def test_a_long_start_asks_for_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Manager(tmp_path / "notify") as manager:
+        monkeypatch.setenv("NOTIFY_SOCKET", str(manager.path))
+        monkeypatch.setattr(notify, "_LONG_START_S", 0.01)
+        async with notify.long_start():
+            await asyncio.to_thread(manager.until, "EXTEND_TIMEOUT_USEC=20000", times=2)
 
 
 def test_the_watchdog_is_fed_at_half_its_interval(tmp_path: Path, engine_host: str) -> None:

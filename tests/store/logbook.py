@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runsd.engine.port import Stream
-from runsd.logs.capture import Capture, LogWriter, open_logs
+from runsd.logs.capture import Capture, LogWriter
+from runsd.logs.database import open_logs
 from runsd.logs.reader import Cursor, LogQuery, LogReader, Part
 from runsd.signals import Signals
 from runsd.sqlite import Sqlite
