@@ -38,6 +38,7 @@ from runsd.supervise.scheduler import Scheduler
 from runsd.supervise.supervisor import Supervisor
 from runsd.supervise.tools import Tools
 from runsd.supervise.usage import UsageMeter
+from runsd.supervise.volumes import EngineVolumes
 
 log = structlog.get_logger()
 
@@ -108,8 +109,9 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         scheduler = Scheduler(
             attempts, supervisor, monitor, capacity=capacity, metrics=metrics, signals=signals, clock=now_us
         )
+        engine_volumes = EngineVolumes(engine, volumes, instance=instance)
         reconciler = Reconciler(
-            engine, attempts, runs, supervisor, monitor, usage,
+            engine, attempts, runs, supervisor, monitor, usage, engine_volumes,
             instance=instance, signals=signals, clock=now_us,
         )  # fmt: skip
         services = Services(
@@ -120,6 +122,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             attempts=attempts,
             events=Events(db),
             volumes=volumes,
+            engine_volumes=engine_volumes,
             usage_lines=UsageLines(db),
             logs=LogReader(logs_db),
             samples=samples,

@@ -54,9 +54,10 @@ class Step(StrEnum):
     FORGET_KEYS = "forget_keys"  # commit: idempotency keys are over age
     ADD_VOLUME = "add_volume"  # commit: a volume is wanted
     CREATE_VOLUME = "create_volume"  # Engine: it is made
-    DELETE_VOLUME = "delete_volume"  # commit: it is wanted no more
+    KEEP_VOLUME = "keep_volume"  # commit: it is there, or could not be removed
+    DISCARD_VOLUME = "discard_volume"  # commit: it is wanted no more
     REMOVE_VOLUME = "remove_volume"  # Engine: it is removed
-    RESTORE_VOLUME = "restore_volume"  # commit: it could not be removed
+    FORGET_VOLUME = "forget_volume"  # commit: it is gone
 
 
 def before(step: Step) -> None:

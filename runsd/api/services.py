@@ -19,6 +19,7 @@ from runsd.store.volumes import Volumes
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.scheduler import Scheduler
 from runsd.supervise.usage import UsageMeter
+from runsd.supervise.volumes import EngineVolumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Services:
     attempts: Attempts
     events: Events
     volumes: Volumes
+    engine_volumes: EngineVolumes
     usage_lines: UsageLines
     logs: LogReader
     samples: Samples

@@ -1,4 +1,4 @@
-"""The volumes: names of a project for named volumes of the Engine."""
+"""The volumes: names of a project for named volumes of the Engine. A marked row is seen by nobody."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -7,31 +7,36 @@ import aiosqlite
 from runsd_sdk.host import Volume
 from runsd_sdk.spec import RunSpec, VolumeSpec
 
-from runsd.clock import Clock, instant, micros
+from runsd.clock import Clock, instant
 from runsd.errors import Conflicting, Location, Refused, Unknown
 from runsd.faults import Step
 from runsd.sqlite import Sqlite
 
 _INSERT = """
-insert into volumes (id, project, name, labels, docker_name, created_us)
-values (:id, :project, :name, :labels, :docker_name, :now)
-on conflict (project, name) do nothing returning *
+insert into volumes (id, project, name, labels, docker_name, created_us, deleting_us)
+values (:id, :project, :name, :labels, :docker_name, :now, :now)
+on conflict (project, name) do nothing returning *, 0 as live_runs
 """
-_SELECT = """
-select v.*, (
-    select count(*) from run_volumes u join runs r on r.id = u.run_id
-    where u.volume_id = v.id and r.phase <> 'finished'
-) as live_runs
-from volumes v
+_LIVE_RUNS = """
+select 1 from run_volumes u join runs r on r.id = u.run_id
+where u.volume_id = volumes.id and r.phase <> 'finished'
 """
-_LIST = f"{_SELECT} where project = :project order by name"
-_FIND = f"{_SELECT} where project = :project and (id = :wanted or name = :wanted)"
-_DELETE = """
-delete from volumes where id = :id and not exists (
-    select 1 from run_volumes u join runs r on r.id = u.run_id
-    where u.volume_id = :id and r.phase <> 'finished'
-) returning id
+_SELECT = f"select *, (select count(*) from ({_LIVE_RUNS})) as live_runs from volumes"
+_LIST = f"{_SELECT} where project = :project and deleting_us is null order by name"
+_FIND = f"""
+{_SELECT} where project = :project and (id = :wanted or name = :wanted) and deleting_us is null
 """
+_DOCKER_NAMES = """
+select id, docker_name from volumes
+where id in (select value from json_each(:ids)) and deleting_us is null
+"""
+_DISCARDED = f"{_SELECT} where deleting_us is not null order by id"
+_DISCARD = f"""
+update volumes set deleting_us = :now
+where id = :id and deleting_us is null and not exists ({_LIVE_RUNS}) returning id
+"""
+_KEEP = "update volumes set deleting_us = null where id = :id"
+_FORGET = "delete from volumes where id = :id and deleting_us is not null"
 
 
 class Volumes:
@@ -43,9 +48,12 @@ class Volumes:
         self._new_id = new_id
 
     async def add(self, project: str, spec: VolumeSpec) -> Volume:
-        """Record a volume before the Engine is asked for it. Raises Conflicting for a name in use."""
+        """Record that a volume is being made; nobody sees it before ``keep``.
 
-        async def job(db: aiosqlite.Connection) -> bool:
+        Raises Conflicting for a name in use.
+        """
+
+        async def job(db: aiosqlite.Connection) -> Volume:
             id = self._new_id("vol")
             given = {
                 "id": id,
@@ -55,13 +63,45 @@ class Volumes:
                 "docker_name": f"runsd-{id.replace('_', '-')}",
                 "now": self._clock(),
             }
-            return bool(await db.execute_fetchall(_INSERT, given))
-
-        if not await self._db.write(job, Step.ADD_VOLUME):
-            raise Conflicting(
-                f"cannot make volume {spec.name!r}: that name is in use; use it or choose another"
+            for row in await db.execute_fetchall(_INSERT, given):
+                return _volume(row)
+            seen = await db.execute_fetchall(_FIND, {"project": project, "wanted": spec.name})
+            why = (
+                "that name is in use; use it or choose another"
+                if seen
+                else "one of that name is being made or removed; try again in a minute or choose another name"
             )
-        return await self.get(project, spec.name)
+            raise Conflicting(f"cannot make volume {spec.name!r}: {why}")
+
+        return await self._db.write(job, Step.ADD_VOLUME)
+
+    async def keep(self, volume: Volume) -> None:
+        """Let everybody see a volume: it has been made, or could not be removed after all."""
+        await self._change(_KEEP, volume, Step.KEEP_VOLUME)
+
+    async def discard(self, volume: Volume) -> None:
+        """Record that a volume is being removed; nobody sees it from now on.
+
+        Raises Conflicting while live runs use it, Unknown when it is gone.
+        """
+        if not await self._change(_DISCARD, volume, Step.DISCARD_VOLUME):
+            await self.get(volume.project, volume.id)  # somebody else may have removed it
+            raise Conflicting(
+                f"cannot delete volume {volume.name!r}: runs that are not over use it; cancel or await them",
+                code="volume_in_use",
+            )
+
+    async def forget(self, volume: Volume) -> None:
+        """Delete the row of a volume that is being removed, or could not be made."""
+        await self._change(_FORGET, volume, Step.FORGET_VOLUME)
+
+    async def discarded(self) -> Sequence[Volume]:
+        """Return the volumes of all projects that are being made or removed."""
+        return [_volume(row) for row in await self._db.all(_DISCARDED)]
+
+    async def is_discarded(self, volume: Volume) -> bool:
+        """Say whether a volume is still being made or removed."""
+        return volume.id in {each.id for each in await self.discarded()}
 
     async def list(self, project: str) -> Sequence[Volume]:
         """Return a project's volumes by name."""
@@ -76,41 +116,15 @@ class Volumes:
 
     async def docker_names(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the Engine's names of volumes by their ids; ids that are gone are left out."""
-        sql = "select id, docker_name from volumes where id in (select value from json_each(:ids))"
-        rows = await self._db.all(sql, {"ids": json.dumps(list(ids))})
+        rows = await self._db.all(_DOCKER_NAMES, {"ids": json.dumps(list(ids))})
         return {row["id"]: row["docker_name"] for row in rows}
 
-    async def restore(self, volume: Volume) -> None:
-        """Put back a volume that could not be removed from the Engine after all."""
-
-        async def job(db: aiosqlite.Connection) -> None:
-            await db.execute_fetchall(_INSERT, _given(volume))
-
-        await self._db.write(job, Step.RESTORE_VOLUME)
-
-    async def delete(self, volume: Volume) -> None:
-        """Forget a volume. Raises Conflicting while live runs use it, Unknown when it is gone."""
-
+    async def _change(self, statement: str, volume: Volume, step: Step) -> bool:
         async def job(db: aiosqlite.Connection) -> bool:
-            return bool(await db.execute_fetchall(_DELETE, {"id": volume.id}))
+            given = {"id": volume.id, "now": self._clock()}
+            return bool(await db.execute_fetchall(statement, given))
 
-        if not await self._db.write(job, Step.DELETE_VOLUME):
-            await self.get(volume.project, volume.id)  # somebody else may have deleted it
-            raise Conflicting(
-                f"cannot delete volume {volume.name!r}: runs that are not over use it; cancel or await them",
-                code="volume_in_use",
-            )
-
-
-def _given(volume: Volume) -> dict[str, object]:
-    return {
-        "id": volume.id,
-        "project": volume.project,
-        "name": volume.name,
-        "labels": json.dumps(volume.labels),
-        "docker_name": volume.docker_name,
-        "now": micros(volume.created_at),
-    }
+        return await self._db.write(job, step)
 
 
 async def resolve_mounts(
@@ -121,7 +135,8 @@ async def resolve_mounts(
         return list(specs)
     rows = list(
         await db.execute_fetchall(
-            "select id, name from volumes where project = :project", {"project": project}
+            "select id, name from volumes where project = :project and deleting_us is null",
+            {"project": project},
         )
     )
     ids = {row["name"]: row["id"] for row in rows} | {row["id"]: row["id"] for row in rows}

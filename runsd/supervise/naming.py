@@ -6,6 +6,7 @@ from collections.abc import Mapping
 INSTANCE = "io.runsd.instance"
 RUN = "io.runsd.run"
 ATTEMPT = "io.runsd.attempt"
+VOLUME = "io.runsd.volume"
 
 
 _NAME = re.compile(r"runsd-([0-9a-z]{26})-(\d{1,9})", re.ASCII)

@@ -19,6 +19,7 @@ from runsd.supervise.health import EngineMonitor
 from runsd.supervise.naming import INSTANCE, attempt_of, attempt_of_name, container_name
 from runsd.supervise.supervisor import Supervisor
 from runsd.supervise.usage import UsageMeter
+from runsd.supervise.volumes import EngineVolumes
 
 log = structlog.get_logger()
 
@@ -58,6 +59,7 @@ class Reconciler:
         supervisor: Supervisor,
         monitor: EngineMonitor,
         usage: UsageMeter,
+        volumes: EngineVolumes,
         *,
         instance: str,
         signals: Signals,
@@ -69,6 +71,7 @@ class Reconciler:
         self._supervisor = supervisor
         self._monitor = monitor
         self._usage = usage
+        self._volumes = volumes
         self._instance = instance
         self._signals = signals
         self._clock = clock
@@ -102,6 +105,7 @@ class Reconciler:
             attempt = attempt_of_name(name)
             if attempt is not None and current.get(attempt[0]) != attempt[1]:
                 await self._usage.clear(name)
+        await self._volumes.clear()
 
     async def _remove(self, found: Found) -> None:
         try:

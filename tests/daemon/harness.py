@@ -10,7 +10,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -107,14 +107,17 @@ class Daemon:
         assert self._process is not None
         return self._process.pid
 
-    def start(self) -> None:
-        """Start it, and return when it says that its socket answers (READY=1, sd_notify(3))."""
+    def start(self, **more: str) -> None:
+        """Start it, and return when it says that its socket answers (READY=1, sd_notify(3)).
+
+        ``more`` is put into its environment, this time only.
+        """
         notify = self.directory / "notify"
         notify.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear, self._log.open("ab") as log:
             ear.bind(str(notify))
             ear.settimeout(0.2)
-            environment = self.environment() | {"NOTIFY_SOCKET": str(notify)}
+            environment = self.environment() | {"NOTIFY_SOCKET": str(notify)} | more
             self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
             self._await_ready(ear)
         self.instance = self.client.info().instance
@@ -140,6 +143,14 @@ class Daemon:
         assert self._process is not None
         self._process.kill()
         self._process.wait(STOPPED_S)
+        self._process = None
+
+    def asked_to_death(self, method: str, path: str, **request: Any) -> None:
+        """Make a request that the process does not outlive (``RUNSD_FAULT`` was set as it was started)."""
+        assert self._process is not None
+        with suppress(httpx2.TransportError):
+            self.http.request(method, path, **request)
+        assert self._process.wait(STOPPED_S) == -signal.SIGKILL
         self._process = None
 
     @contextmanager

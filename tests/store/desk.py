@@ -8,8 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from runsd_sdk.host import Volume
 from runsd_sdk.run import Reason, Run
-from runsd_sdk.spec import RunSpec
+from runsd_sdk.spec import RunSpec, VolumeSpec
 
 from runsd.clock import micros
 from runsd.ids import Ids
@@ -68,6 +69,12 @@ class Desk:
             Submission(PROJECT, [RunSpec(**{"image": "alpine", **spec}) for spec in specs], **submission)
         )
         return accepted.runs
+
+    async def volume(self, name: str, **labels: str) -> Volume:
+        """Add a volume that the Engine has made."""
+        volume = await self.volumes.add(PROJECT, VolumeSpec(name=name, labels=labels))
+        await self.volumes.keep(volume)
+        return volume
 
     async def admitted(self, **spec: Any) -> Work:
         """Bring a run to its first attempt."""

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from runsd_sdk.spec import VolumeMount, VolumeSpec
+from runsd_sdk.spec import VolumeMount
 
 from runsd import faults, migrations
 from runsd.errors import NotNow
@@ -172,7 +172,7 @@ def test_a_step_that_fails_undoes_those_before_it(old: Path, wrong: str) -> None
 
 async def test_the_first_schema_with_runs_in_every_phase_becomes_todays(path: Path) -> None:
     async with open_desk(path) as desk:
-        volume = await desk.volumes.add("default", VolumeSpec(name="cache"))
+        volume = await desk.volume("cache")
         await desk.finished(labels={"k": "v"})
         await desk.running(volume_mounts=[VolumeMount(volume_id=volume.id, mount_path="/v")])
         await desk.submit(name="queued")

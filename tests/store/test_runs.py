@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from runsd_sdk.run import Phase, Reason, Run, Status
-from runsd_sdk.spec import RunSpec, VolumeMount, VolumeSpec
+from runsd_sdk.spec import RunSpec, VolumeMount
 
 from runsd.clock import instant
 from runsd.errors import Conflicting, Refused, Unknown
@@ -139,7 +139,7 @@ async def test_a_batch_with_one_unknown_volume_leaves_nothing_behind(desk: Desk)
 
 
 async def test_a_volume_is_stored_by_its_id_whichever_way_it_was_named(desk: Desk) -> None:
-    volume = await desk.volumes.add(PROJECT, VolumeSpec(name="cache"))
+    volume = await desk.volume("cache")
     for named in ("cache", volume.id):
         run = await desk.submit(volume_mounts=[VolumeMount(volume_id=named, mount_path="/data")])
         assert run.spec.volume_mounts[0].volume_id == volume.id

@@ -8,7 +8,7 @@ alter table attempts add column boot text;
 -- When the output of a run that has ended was deleted, if it was.
 alter table runs add column logs_deleted_us integer;
 
--- When a volume was asked to be deleted: from then on nobody sees it, and the Engine's volume is removed.
+-- Since when a volume is being made or removed: nobody sees it, and what the Engine has by its name is to go.
 alter table volumes add column deleting_us integer;
 
 -- Every filter of the list of runs has an index that keeps its runs in the order of their ids: see listing.py.
