@@ -54,13 +54,17 @@ def line(tmp_path: Path) -> Line:
     return serving
 
 
-async def test_the_engines_answers_are_mapped_by_status_with_its_own_sentence(transport: Transport) -> None:
+async def test_the_engines_answers_are_mapped_by_status_with_its_own_sentence(
+    transport: Transport, busybox_image: str
+) -> None:
     with pytest.raises(EngineNotFound, match="No such container: runsd-test-none") as failure:
         await transport.json("GET", "/containers/runsd-test-none/json")
     assert failure.value.status == 404
-    with pytest.raises(EngineRefused, match="unexpected end of JSON") as refusal:
-        await transport.json("GET", "/containers/json", query={"filters": "{"})
-    assert refusal.value.status in (400, 500)
+    with pytest.raises(EngineRefused, match=r"Invalid container name \(no/name\)") as refusal:
+        await transport.json(
+            "POST", "/containers/create", query={"name": "no/name"}, body={"Image": busybox_image}
+        )
+    assert refusal.value.status == 400
 
 
 async def test_a_conflict_and_a_state_already_reached(
