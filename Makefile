@@ -4,10 +4,10 @@
 PYTHON := .venv/bin/python
 ARGS :=
 
-.PHONY: help demo test check format environment engine images clean
+.PHONY: help demo test test-engines check format environment engine images clean
 
 help:  ## say what can be made (this)
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## +/\1\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## +/\1\t/' | expand -t 14
 
 demo: environment engine  ## run nine folds of a real training on this machine, from nothing to the bill
 	@$(PYTHON) scripts/images.py runsd/python:3
@@ -17,6 +17,10 @@ test: check engine  ## set up, check, and run every test on a real Engine
 	@python3 scripts/tools.py
 	@$(PYTHON) scripts/images.py
 	$(PYTHON) -m pytest $(ARGS)
+
+test-engines: images  ## run tests on a second, newer Engine beside the first; needs root and Debian
+	@python3 scripts/tools.py
+	@$(PYTHON) scripts/engines.py $(ARGS)
 
 check: environment  ## formatting, lint, types, and the direction of imports
 	.venv/bin/ruff format --check .

@@ -48,10 +48,17 @@ def install(names: Sequence[str], *, purpose: str) -> None:
         raise CannotDo(f"{failure}\ncannot {purpose}: apt-get could not install {', '.join(names)}")
 
 
-def merge(names: Sequence[str], archive: tarfile.TarFile, *, without: Sequence[str] = ()) -> None:
+def merge(
+    names: Sequence[str],
+    archive: tarfile.TarFile,
+    *,
+    without: Sequence[str] = (),
+    sources: str | None = None,
+) -> None:
     """Add the files of these packages, and of all that they depend on, to an archive. Needs no root.
 
-    Maintainer scripts do not run. Paths that start with one of ``without`` are left out.
+    Maintainer scripts do not run. Paths that start with one of ``without`` are left out. ``sources`` are
+    lines as of sources.list(5), used in place of this machine's own.
     """
     for name in TOP:  # Debian's merged /usr: packages may still name both places
         link = tarfile.TarInfo(name)
@@ -60,7 +67,7 @@ def merge(names: Sequence[str], archive: tarfile.TarFile, *, without: Sequence[s
     seen = {"", ".", *TOP}
     with tempfile.TemporaryDirectory(prefix="runsd-packages-") as folder:
         ask = ["install", "--download-only", "--no-install-recommends", *names]
-        for package in _fetch(ask, Path(folder)):
+        for package in _fetch(ask, Path(folder), sources=sources):
             for member, content in _files(package):
                 member.name = _merged(member.name)
                 if member.islnk():
@@ -77,7 +84,7 @@ def unpack(name: str, into: Path) -> None:
             subprocess.run(["dpkg-deb", "--extract", str(package), str(into)], check=True)
 
 
-def _fetch(ask: Sequence[str], folder: Path) -> list[Path]:
+def _fetch(ask: Sequence[str], folder: Path, *, sources: str | None = None) -> list[Path]:
     """Let apt-get download packages into a folder, as if nothing were installed; no root needed."""
     archives = folder / "archives"
     for needed in (archives / "partial", folder / "lists" / "partial"):
@@ -85,7 +92,11 @@ def _fetch(ask: Sequence[str], folder: Path) -> list[Path]:
     (folder / "status").touch()
     apt = ["apt-get", "-qq", "-y", "-oDebug::NoLocking=1", "-oAPT::Sandbox::User=root"]
     apt += [f"-oDir::State::status={folder / 'status'}", f"-oDir::Cache={folder}"]
-    if _quietly([*apt, *ask], cwd=archives) is not None:  # no lists on this machine, or old ones
+    if sources is not None:
+        (folder / "sources").write_text(sources)
+        apt += [f"-oDir::Etc::sourcelist={folder / 'sources'}", "-oDir::Etc::sourceparts=/dev/null"]
+    ready = sources is None and _quietly([*apt, *ask], cwd=archives) is None
+    if not ready:  # other sources, or no lists on this machine, or old ones
         apt += [f"-oDir::State::lists={folder / 'lists'}"]
         failure = _quietly([*apt, "update"]) or _quietly([*apt, *ask], cwd=archives)
         if failure is not None:
