@@ -3,7 +3,12 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+AN_EARLIER_BOOT = "earlier"
+"""Stands for a boot of the host whose name nobody wrote down."""
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Clock = Callable[[], int]
@@ -13,6 +18,16 @@ Clock = Callable[[], int]
 def now_us() -> int:
     """Read the host's wall clock, in microseconds since the epoch."""
     return time.time_ns() // 1000
+
+
+def since_boot_us() -> int:
+    """Return microseconds since the host was started, suspension included: nobody can step this clock."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+
+
+def boot_id() -> str:
+    """Return the name of the host's present boot (random(4)); it changes with each restart of the host."""
+    return _BOOT_ID.read_text().strip()
 
 
 def instant(us: int) -> datetime:

@@ -32,6 +32,9 @@ class EngineSettings(_Section):
     pull_inactivity_seconds: Annotated[float, Field(gt=0)] = Field(
         300, description="a pull without progress for this long fails"
     )
+    unresponsive_seconds: Annotated[float, Field(gt=0)] = Field(
+        30, description="an Engine that owes an answer for longer is stuck: nothing more is started"
+    )
 
 
 class CapacitySettings(_Section):

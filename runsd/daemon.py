@@ -13,7 +13,7 @@ from aiohttp import web
 from runsd import __version__, intake, notify
 from runsd.api.app import make_app
 from runsd.api.services import Services
-from runsd.clock import now_us
+from runsd.clock import boot_id, now_us
 from runsd.config import Settings
 from runsd.datadir import LOGS, STATE, held
 from runsd.engine.docker import DockerEngine
@@ -29,6 +29,7 @@ from runsd.store.attempts import Attempts
 from runsd.store.database import instance_of, open_database
 from runsd.store.events import Events
 from runsd.store.runs import Runs
+from runsd.store.timers import Timers
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
 from runsd.supervise.health import EngineMonitor
@@ -36,6 +37,7 @@ from runsd.supervise.images import Images
 from runsd.supervise.reconcile import Reconciler
 from runsd.supervise.scheduler import Scheduler
 from runsd.supervise.supervisor import Supervisor
+from runsd.supervise.timekeeper import Timekeeper
 from runsd.supervise.tools import Tools
 from runsd.supervise.usage import UsageMeter
 from runsd.supervise.volumes import EngineVolumes
@@ -76,7 +78,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         engine = DockerEngine.at(settings.engine.host)
         stack.push_async_callback(engine.close)
 
-        instance, hostname = await instance_of(db), socket.gethostname()
+        instance, hostname, boot = await instance_of(db), socket.gethostname(), boot_id()
         new_id = Ids(now_us).new
         price = settings.billing.price_per_vcpu_second_usd
         capacity = intake.capacity(settings)
@@ -89,7 +91,14 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         writer = LogWriter(logs_db, clock=now_us, signals=signals, max_bytes=cap)
         host = settings.engine.host
         usage = UsageMeter(engine, samples, host=host, instance=instance, clock=now_us)
-        monitor = EngineMonitor(engine, host=host, clock=now_us, signals=signals, on_return=usage.fit)
+        monitor = EngineMonitor(
+            engine,
+            host=host,
+            stuck_after_s=settings.engine.unresponsive_seconds,
+            clock=now_us,
+            signals=signals,
+            on_return=usage.fit,
+        )
         await monitor.ask()
         tools = Tools(
             engine=engine,
@@ -102,6 +111,8 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             clock=now_us,
             starts=asyncio.Semaphore(settings.engine.max_concurrent_starts),
             metrics=metrics,
+            monitor=monitor,
+            boot=boot,
             instance=instance,
             log_max_bytes=cap,
         )
@@ -114,6 +125,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             engine, attempts, runs, supervisor, monitor, usage, engine_volumes,
             instance=instance, signals=signals, clock=now_us,
         )  # fmt: skip
+        timekeeper = Timekeeper(Timers(db), boot=boot, clock=now_us, signals=signals)
         services = Services(
             settings=settings,
             capacity=capacity,
@@ -147,7 +159,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(loop.serve(), name=type(loop).__name__)
-                for loop in (db, logs_db, writer, monitor, usage, reconciler, scheduler)
+                for loop in (db, logs_db, writer, monitor, usage, timekeeper, reconciler, scheduler)
             ]
             loops.append(group.create_task(notify.keep_alive(), name="watchdog"))
             await web.SockSite(runner, listener).start()

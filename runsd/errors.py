@@ -13,6 +13,7 @@ RunsdError
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 Location = tuple[str | int, ...]
 
@@ -65,6 +66,11 @@ class EngineError(RunsdError):
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+    @property
+    def own_fault(self) -> bool:
+        """Whether the Engine calls it a fault of its own (5xx): no fact about what was asked for."""
+        return self.status is not None and self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class EngineUnavailable(EngineError):

@@ -51,6 +51,7 @@ class Step(StrEnum):
     REMOVE = "remove"  # Engine: the container is removed
     FORGET_LOGS = "forget_logs"  # commit: output of a deleted run is gone
     FORGET = "forget"  # commit: a deleted run is gone
+    CLOCK = "clock"  # commit: the host's clock was stepped, and timers with it
     FORGET_KEYS = "forget_keys"  # commit: idempotency keys are over age
     ADD_VOLUME = "add_volume"  # commit: a volume is wanted
     CREATE_VOLUME = "create_volume"  # Engine: it is made

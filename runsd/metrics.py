@@ -25,6 +25,7 @@ class Metrics:
         self.ran = self._histogram("runsd_run_seconds", "Time from the container's start to its end")
         self.log_bytes = self._counter("runsd_log_bytes", "Bytes of output captured")
         self.engine_up = self._gauge("runsd_engine_up", "1 while the Docker Engine answers")
+        self.engine_stuck = self._gauge("runsd_engine_stuck", "1 while it answers but leaves calls waiting")
         self.admitting = self._gauge("runsd_admitting", "1 while queued runs are started")
         self.queued = self._gauge("runsd_runs_queued", "Runs waiting in the queue")
         self.live = self._gauge("runsd_runs_live", "Runs admitted and not over")

@@ -67,8 +67,8 @@ def _ended(run: Run) -> tuple[str, list[str], str | None]:
 
 
 def _live(run: Run, around: Surroundings) -> tuple[str, list[str], str | None]:
-    trouble = [f"the Docker Engine does not answer: {around.engine_message}"] if around.engine_message else []
-    step = "runsd doctor says how to mend the Engine; nothing is lost meanwhile" if trouble else None
+    trouble = [f"the Docker Engine is in trouble: {around.engine_message}"] if around.engine_message else []
+    step = "mend the Engine (runsd doctor says how); nothing is lost meanwhile" if trouble else None
     if run.phase is Phase.QUEUED:
         summary, details = _queued(run, around)
         return summary, trouble + details, step

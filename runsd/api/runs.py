@@ -22,6 +22,7 @@ from runsd.errors import Conflicting
 from runsd.signals import woken
 from runsd.store.listing import RunFilter
 from runsd.store.runs import Submission
+from runsd.supervise.verdict import elsewhere
 from runsd.why import Surroundings, explain
 
 log = structlog.get_logger()
@@ -202,7 +203,7 @@ async def why(call: Call) -> Reply:
     around = Surroundings(
         ahead=place.ahead,
         free=services.capacity - held(await services.attempts.holding()),
-        engine_message=None if services.monitor.reachable else services.monitor.health.message,
+        engine_message=services.monitor.trouble or await _elsewhere(call, run),
         not_before=_instant(place.not_before_us),
         now=instant(services.clock()),
         pulled=await _pulled(call, run),
@@ -213,6 +214,14 @@ async def why(call: Call) -> Reply:
 
 def _instant(us: int | None) -> datetime | None:
     return None if us is None else instant(us)
+
+
+async def _elsewhere(call: Call, run: Run) -> str | None:
+    """Say so when the run's container is on another Engine than the one that answers."""
+    work, present = await call.services.attempts.work(run.id), call.services.monitor.identity
+    if work is None or work.engine in (None, present):
+        return None
+    return elsewhere(work.engine, present)
 
 
 async def _pulled(call: Call, run: Run) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """The daemon about itself: health, info, metrics."""
 
 from aiohttp import web
-from runsd_sdk.host import Capacity, Health, Info
+from runsd_sdk.host import Capacity, EngineState, Health, Info
 
 from runsd import __version__
 from runsd.admission import Resources, held
@@ -14,10 +14,11 @@ async def health(call: Call) -> Reply:
     """Say whether daemon and Engine are well; an answer at all means that the daemon is."""
     services = call.services
     engine = services.monitor.health
-    status = "draining" if services.draining.is_set() else "ok" if engine.reachable else "degraded"
+    status = "draining" if services.draining.is_set() else "degraded" if engine.message else "ok"
     message = None
-    if not engine.reachable:
-        message = "runsd is well, but the Docker Engine does not answer: runs are kept and go on when it does"
+    if engine.message:
+        trouble = "does not answer" if not engine.reachable else "is stuck"
+        message = f"runsd is well, but the Docker Engine {trouble}: runs are kept and go on when it is well"
     return Reply(
         Health(status=status, engine=engine, admitting=services.scheduler.admitting, message=message)
     )
@@ -50,6 +51,7 @@ async def metrics(call: Call) -> web.Response:
     holding = await services.attempts.holding()
     in_use = held(holding)
     figures.engine_up.set(services.monitor.reachable)
+    figures.engine_stuck.set(services.monitor.health.state is EngineState.STUCK)
     figures.admitting.set(services.scheduler.admitting)
     figures.queued.set(await services.attempts.queued())
     figures.live.set(len(holding))

@@ -20,6 +20,7 @@ from runsd.engine.port import (
     EngineFacts,
     Found,
     ImageFacts,
+    Overdue,
     PullProgress,
     UsageSample,
 )
@@ -53,6 +54,10 @@ class DockerEngine(Engine):
         """Return when the Engine answers and speaks a version that runsd speaks."""
         await self._transport.json("GET", "/_ping", timeout_s=PING_TIMEOUT_S, versioned=False)
         await self._transport.api_version()
+
+    def overdue(self) -> Overdue | None:
+        """Return the call that has been waiting longest for its answer."""
+        return self._transport.calls.longest()
 
     async def facts(self) -> EngineFacts:
         """Describe the Engine."""

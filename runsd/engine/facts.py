@@ -35,6 +35,8 @@ def engine(version: Json, info: Json, *, api_version: str) -> EngineFacts:
         memory_bytes=info["MemTotal"],
         live_restore=info["LiveRestoreEnabled"],
         root_dir=info["DockerRootDir"],
+        # Engines of one host may share an ID (20.10 keeps it in /etc/docker), but never a root directory.
+        identity=f"{info['ID']} in {info['DockerRootDir']}",
         system_time_us=clock.micros(datetime.fromisoformat(info["SystemTime"])),
     )
 

@@ -103,7 +103,7 @@ class PullProgress:
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """The Engine's own description."""
+    """The Engine's own description. ``identity`` tells it from every other that may answer here one day."""
 
     version: str
     api_version: str
@@ -115,7 +115,16 @@ class EngineFacts:
     memory_bytes: int
     live_restore: bool
     root_dir: str
+    identity: str
     system_time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A call without an answer: its kind (``container start``), and for how many seconds."""
+
+    kind: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +144,9 @@ class Engine(Protocol):
 
     async def facts(self) -> EngineFacts:
         """Describe the Engine."""
+
+    def overdue(self) -> Overdue | None:
+        """Return the call that has been waiting longest for its answer, also one that was given up."""
 
     async def image(self, reference: str) -> ImageFacts | None:
         """Return the image if it is present."""

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 from yarl import URL
 
+from runsd.engine.calls import Calls, kind_of
 from runsd.errors import (
     EngineConflict,
     EngineError,
@@ -42,6 +43,7 @@ class Transport:
 
     def __init__(self, host: str) -> None:
         self.host = host
+        self.calls = Calls()
         self._address = _address(host)
         self._sessions: _Sessions | None = None
         self._api: str | None = None
@@ -70,7 +72,7 @@ class Transport:
     ) -> Any:
         """Make one call and return its decoded answer, or None where the Engine sends no JSON."""
         url = await self._url(path, query, versioned=versioned)
-        with self._mapped(timeout_s):
+        with self._mapped(timeout_s), self.calls.asked(kind_of(method, path)):
             async with (
                 asyncio.timeout(timeout_s),
                 self._open().unary.request(method, url, json=body, allow_redirects=False) as answer,
@@ -135,12 +137,16 @@ class Transport:
                 f"no answer in {timeout_s:g} s" if timeout_s else "timed out"
             ) from failure
         except aiohttp.ClientConnectorError as failure:
-            # The next Engine at this address may be another version.
-            self._api = None
+            self._gone()
             raise self._unavailable(failure.strerror or str(failure.os_error)) from failure
         except (aiohttp.ClientError, ConnectionError) as failure:
-            self._api = None
+            self._gone()
             raise self._unavailable(f"the answer broke off ({failure})") from failure
+
+    def _gone(self) -> None:
+        """Forget what was agreed on and asked for: the next Engine at this address may be another one."""
+        self._api = None
+        self.calls.forget()
 
     def _unavailable(self, reason: str) -> EngineUnavailable:
         return EngineUnavailable(

@@ -26,7 +26,10 @@ SQL = statements(Path(__file__).with_name("runs.sql"))
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An attempt to carry out, as far as it has come. Instants are microseconds since the epoch."""
+    """An attempt to carry out, as far as it has come. Instants are microseconds since the epoch.
+
+    ``engine`` has its container; it was seen to run ``began_us`` microseconds after the host's ``boot``.
+    """
 
     id: str
     project: str
@@ -34,7 +37,10 @@ class Work:
     spec: RunSpec
     created_us: int
     container_id: str | None
+    engine: str | None
     started_us: int | None
+    boot: str | None
+    began_us: int | None
     cancelled: bool
     stop_us: int | None
     stop_reason: Reason | None
@@ -153,20 +159,22 @@ class Attempts:
             Step.READY, "ready", work, "run.image_ready", said, image_id=image_id, image_digest=image_digest
         )
 
-    async def created(self, work: Work, container_id: str) -> None:
+    async def created(self, work: Work, container_id: str, *, engine: str | None) -> None:
         """Record the attempt's container before it is started: there will never be a second."""
 
         async def job(db: aiosqlite.Connection) -> None:
             given = {"id": work.id, "attempt": work.attempt, "container_id": container_id}
+            given["engine"] = engine
             await db.execute(SQL["created"], given)
 
         await self._db.write(job, Step.CREATED)
 
-    async def started(self, work: Work, started_us: int) -> bool:
+    async def started(self, work: Work, started_us: int, *, boot: str, began_us: int) -> bool:
         """Starting → running, by the Engine's own instant; repeating it changes nothing."""
 
         async def job(db: aiosqlite.Connection) -> bool:
             given = {"id": work.id, "attempt": work.attempt, "started_us": started_us}
+            given |= {"boot": boot, "began_us": began_us}
             if not await db.execute_fetchall(SQL["started"], given):
                 return False
             await db.execute(SQL["attempt_started"], given)
@@ -261,7 +269,10 @@ def _work(row: sqlite3.Row) -> Work:
         spec=RunSpec.model_validate_json(row["spec"]),
         created_us=row["created_us"],
         container_id=row["container_id"],
+        engine=row["engine"],
         started_us=row["started_us"],
+        boot=row["boot"],
+        began_us=row["began_us"],
         cancelled=row["cancel_us"] is not None,
         stop_us=row["stop_us"],
         stop_reason=Reason(row["stop_reason"]) if row["stop_reason"] else None,

@@ -64,7 +64,7 @@ select min(at) from (
 select id from runs where phase = 'queued' and expires_us is not null and expires_us <= :now
 
 -- name: work
-select r.*, a.container_id from runs r
+select r.*, a.container_id, a.engine, a.boot, a.began_us from runs r
 join attempts a on a.run_id = r.id and a.number = r.attempt
 where r.id = :id and r.phase not in ('queued', 'finished')
 
@@ -94,7 +94,7 @@ where id = :id and attempt = :attempt and phase in ('pulling', 'preparing', 'sta
 returning id
 
 -- name: created
-update attempts set container_id = :container_id
+update attempts set container_id = :container_id, engine = :engine
 where run_id = :id and number = :attempt and container_id is null
 
 -- name: started
@@ -104,7 +104,8 @@ where id = :id and attempt = :attempt and phase = 'starting'
 returning deadline_us
 
 -- name: attempt_started
-update attempts set started_us = :started_us where run_id = :id and number = :attempt
+update attempts set started_us = :started_us, boot = :boot, began_us = :began_us
+where run_id = :id and number = :attempt
 
 -- name: cancel_queued
 update runs set status = 'cancelled', phase = 'finished', reason = 'cancelled', message = :message,
@@ -153,7 +154,7 @@ returning *
 
 -- name: extend
 update runs set timeout_s = :timeout_s, spec = json_set(spec, '$.timeoutSeconds', :timeout_s),
-    deadline_us = started_us + :timeout_s * 1000000
+    deadline_us = deadline_us + (:timeout_s - timeout_s) * 1000000
 where id = :id and project = :project and phase <> 'finished' and stop_us is null
 returning *
 

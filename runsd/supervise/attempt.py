@@ -15,44 +15,35 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
 
 import structlog
 from runsd_sdk.run import Reason
 
 from runsd import faults, retry
-from runsd.engine.init import exec_failure
+from runsd.clock import AN_EARLIER_BOOT, since_boot_us
 from runsd.engine.port import (
     ContainerFacts,
     ContainerState,
-    Stream,
 )
-from runsd.errors import EngineConflict, EngineNotFound, EngineRefused, EngineUnavailable
+from runsd.errors import EngineNotFound, EngineUnavailable
 from runsd.faults import Step
 from runsd.logs.capture import Capture
-from runsd.run import Exit, Outcome, Stop, outcome
+from runsd.run import Outcome
 from runsd.store.attempts import Work
 from runsd.store.ended import Ended
 from runsd.supervise.asking import Asking
 from runsd.supervise.naming import container_name
 from runsd.supervise.output import Output, copy_live, copy_record
-from runsd.supervise.patience import patiently
 from runsd.supervise.preparing import Preparation
+from runsd.supervise.starting import Start, start_failure
 from runsd.supervise.stopping import Stopping
-from runsd.supervise.tools import NotStarted, Tools
+from runsd.supervise.tools import Gone, NotStarted, Tools
 from runsd.supervise.usage import Watched
+from runsd.supervise.verdict import Verdict
 
 log = structlog.get_logger()
 
-_LOST_GRACE_S = 2.0
 _LOG_END_S = 300.0
-_INIT_SAYS_BYTES = 1024
-# By convention of shells and of docker: the command was found but is not executable, or was not found.
-_NO_COMMAND: Final = (126, 127)
-
-
-class Gone(Exception):
-    """The attempt's container is not there any more."""
 
 
 class Attempt:
@@ -68,6 +59,8 @@ class Attempt:
         self._name = container_name(work.id, work.attempt)
         self._log = log.bind(run=work.id, attempt=work.attempt)
         self._asking = Asking(work, tools)
+        self._start = Start(self._name, tools, self._asking)
+        self._verdict = Verdict(work, self._name, tools)
         self._capture: Capture | None = None
         self._stopping: Stopping | None = None
 
@@ -79,7 +72,8 @@ class Attempt:
             except NotStarted as end:
                 ended = Ended(end.outcome)
             except (Gone, EngineNotFound):
-                ended = await self._lost()
+                captured = (await self._own_capture()).captured
+                ended = await self._verdict.on_absence(captured)
             await self._conclude(ended)
         await self._clear()
 
@@ -98,12 +92,12 @@ class Attempt:
         exited = asyncio.Event()
         async with self._output(container, capture, exited) as output:
             if container.state is ContainerState.CREATED:
-                await self._start(container)
+                await self._start.of(container)
             await self._watch(container, output)
             exited.set()
             await self._end_of(output)
         await capture.flush()
-        return await self._judge(container, capture)
+        return await self._verdict.on_exit(container.id, capture.captured, self._stopping)
 
     # The start
 
@@ -114,20 +108,8 @@ class Attempt:
             if work.container_id is not None:
                 raise Gone
             container = await Preparation(work, self._name, self._tools, self._asking).container()
-        await self._tools.attempts.created(self._work, container.id)
+        await self._tools.attempts.created(self._work, container.id, engine=self._tools.monitor.identity)
         return container
-
-    async def _start(self, container: ContainerFacts) -> None:
-        engine = self._tools.engine
-        async with self._tools.starts:
-            await self._asking.check_stop("before it was started")
-            try:
-                await patiently(lambda: engine.start(container.id))
-            except (EngineRefused, EngineConflict, EngineNotFound) as failure:
-                facts = await engine.inspect(container.id)
-                if facts is None:
-                    raise Gone from failure
-                raise _start_failure(str(failure), facts.exit_code) from failure
 
     # The output, and the exit
 
@@ -172,20 +154,22 @@ class Attempt:
         if facts is None:
             raise Gone
         if facts.started_us is None:
-            raise _start_failure(facts.error or "the Engine did not start it", facts.exit_code)
-        if await self._tools.attempts.started(work, facts.started_us):
+            raise start_failure(facts.error or "the Engine did not start it", facts.exit_code)
+        boot, began_us = self._beginning(facts.started_us)
+        if await self._tools.attempts.started(work, facts.started_us, boot=boot, began_us=began_us):
             self._tell()
             self._tools.metrics.waited.observe(max(0, facts.started_us - work.created_us) / 1e6)
             self._log.info("run.running", container=container.id[:12])
         if facts.state is ContainerState.EXITED:
             return
-        stopping = self._stopping or Stopping(work, facts, self._tools)
-        self._stopping = stopping
+        if self._stopping is None:
+            work = await self._tools.attempts.work(work.id) or work
+            self._stopping = Stopping(work, container.id, self._tools)
         ending = asyncio.create_task(engine.wait(container.id), name=f"exit-{self._name}")
         try:
             with self._tools.usage.watching(self._name, Watched(work.id, work.attempt, container.id)):
                 while not ending.done():
-                    within_s = await _proceed(stopping, ending)
+                    within_s = await _proceed(self._stopping, ending)
                     await self._asking.done_or_asked(ending, output, within_s=within_s)
                     if output.done():
                         output.result()  # a failure to read it is not left until the exit
@@ -193,6 +177,13 @@ class Attempt:
         finally:
             ending.cancel()
             await asyncio.gather(ending, return_exceptions=True)
+
+    def _beginning(self, started_us: int) -> tuple[str, int]:
+        """Return in which boot of the host, and when after it, the container was started."""
+        if self._start.seen_us is not None:
+            return self._tools.boot, self._start.seen_us
+        began_us = since_boot_us() - max(0, self._tools.clock() - started_us)
+        return (self._tools.boot if began_us >= 0 else AN_EARLIER_BOOT), began_us
 
     async def _end_of(self, output: asyncio.Task[None]) -> None:
         """Wait for the end of the output of a container that has exited."""
@@ -204,67 +195,6 @@ class Attempt:
         except TimeoutError as failure:
             said = f"the output of {self._name} has not ended {_LOG_END_S:g} s after its exit"
             raise EngineUnavailable(said) from failure
-
-    # The outcome
-
-    async def _judge(self, container: ContainerFacts, capture: Capture) -> Ended:
-        facts = await self._tools.engine.inspect(container.id)
-        if facts is None:
-            raise Gone
-        used = await self._tools.usage.final(self._name)
-        oom_killed = facts.oom_killed or (used is not None and used.oom_kills > 0)
-        captured = capture.captured
-        return Ended(
-            await self._outcome(facts, oom_killed=oom_killed),
-            started_us=facts.started_us,
-            finished_us=facts.finished_us,
-            cpu_us=used.cpu_us if used else None,
-            memory_peak_bytes=used.memory_peak_bytes if used else None,
-            usage_source=used.source if used else None,
-            stdout_bytes=captured.stdout_bytes,
-            stderr_bytes=captured.stderr_bytes,
-            logs_truncated=captured.truncated,
-        )
-
-    async def _outcome(self, facts: ContainerFacts, *, oom_killed: bool) -> Outcome:
-        ended = outcome(Exit(facts.exit_code, oom_killed), await self._stop_sent(facts))
-        if ended.reason is Reason.EXITED and facts.exit_code in _NO_COMMAND:
-            work = self._work
-            start = await self._tools.logs.head(work.id, work.attempt, Stream.STDERR, _INIT_SAYS_BYTES)
-            if (said := exec_failure(facts.exit_code, start)) is not None:
-                return _no_command(said, facts.exit_code)
-        return ended
-
-    async def _stop_sent(self, facts: ContainerFacts) -> Stop | None:
-        """Say what stopped it: what our signal did, or what the record says where a former daemon sent it.
-
-        Without a witness, a container that ended before the intent was on record ended by itself.
-        """
-        stopping = self._stopping
-        if stopping is not None and stopping.signalled and stopping.reason is not None:
-            return Stop(stopping.reason, signalled=True)
-        work = await self._tools.attempts.work(self._work.id)
-        if work is None or work.stop_reason is None or work.stop_us is None:
-            return None
-        if stopping is not None and stopping.first:
-            return Stop(work.stop_reason, signalled=False)
-        return Stop(work.stop_reason, signalled=(facts.finished_us or work.stop_us) >= work.stop_us)
-
-    async def _lost(self) -> Ended:
-        """Make sure that the container is gone, and say that its exit cannot be known."""
-        await asyncio.sleep(_LOST_GRACE_S)
-        if await self._tools.engine.inspect(self._name) is not None:
-            raise EngineUnavailable(f"container {self._name} was gone and is back")
-        written = (await self._own_capture()).captured
-        work = await self._tools.attempts.work(self._work.id) or self._work
-        said = "the container was removed behind runsd's back; its exit cannot be known and is not billed"
-        return Ended(
-            Outcome(Reason.LOST, said),
-            started_us=work.started_us,
-            stdout_bytes=written.stdout_bytes,
-            stderr_bytes=written.stderr_bytes,
-            logs_truncated=written.truncated,
-        )
 
     # The end
 
@@ -320,13 +250,3 @@ async def _proceed(stopping: Stopping, ending: asyncio.Task[None]) -> float:
     finally:
         proceeding.cancel()
         await asyncio.gather(proceeding, return_exceptions=True)
-
-
-def _start_failure(said: str, exit_code: int) -> NotStarted:
-    if exit_code in _NO_COMMAND:
-        return NotStarted(_no_command(said, exit_code))
-    return NotStarted(Outcome(Reason.START_FAILED, f"cannot start the container: {said}"))
-
-
-def _no_command(said: str, code: int) -> Outcome:
-    return Outcome(Reason.COMMAND_NOT_FOUND, f"{said}; check command, args and the image", code)

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 
 import structlog
-from runsd_sdk.host import EngineHealth
+from runsd_sdk.host import EngineHealth, EngineState
 
 from runsd.clock import Clock, instant
-from runsd.engine.port import Engine, EngineFacts
+from runsd.engine.port import Engine, EngineFacts, Overdue
 from runsd.errors import EngineError
 from runsd.signals import Signals, woken
 
@@ -22,19 +21,34 @@ _WHEN_DOWN_S = 1.0
 
 
 class EngineMonitor:
-    """Whether the Engine answers, since when, and what it is."""
+    """Whether the Engine answers, since when, and what it is.
+
+    An Engine can be gone (nothing can be asked), or stuck: it answers, but owes the answer to some call for
+    longer than ``stuck_after_s`` (``stuck_after_s`` and a round of questions bound how long that goes
+    unnoticed). Then nothing more is started, and everything else goes on.
+    """
 
     def __init__(
-        self, engine: Engine, *, host: str, clock: Clock, signals: Signals, on_return: OnReturn
+        self,
+        engine: Engine,
+        *,
+        host: str,
+        stuck_after_s: float,
+        clock: Clock,
+        signals: Signals,
+        on_return: OnReturn,
     ) -> None:
         self._engine = engine
         self._host = host
+        self._stuck_after_s = stuck_after_s
         self._clock = clock
         self._signals = signals
         self._on_return = on_return
-        self._since: datetime = instant(clock())
+        self._state = EngineState.UNREACHABLE
+        self._since_us = clock()
         self._reachable = asyncio.Event()
         self._message: str | None = "not asked yet"
+        self._outage_us: tuple[int, int] | None = None
         self.facts: EngineFacts | None = None
 
     @property
@@ -43,15 +57,33 @@ class EngineMonitor:
         return self._reachable.is_set()
 
     @property
+    def trouble(self) -> str | None:
+        """What is wrong with it, in words; None when it is well and runs may be started."""
+        return self._message
+
+    @property
     def health(self) -> EngineHealth:
         """The public words for it."""
         return EngineHealth(
+            state=self._state,
             reachable=self.reachable,
             version=self.facts.version if self.facts else None,
             api_version=self.facts.api_version if self.facts else None,
-            since=self._since,
+            since=instant(self._since_us),
             message=self._message,
         )
+
+    @property
+    def identity(self) -> str | None:
+        """Which Engine answers, or was the last to."""
+        return self.facts.identity if self.facts else None
+
+    def was_away(self, at_us: int) -> bool:
+        """Say whether the Engine was last away, or on its way out, at an instant."""
+        if self._outage_us is None:
+            return False
+        gone_us, back_us = self._outage_us
+        return gone_us - _LEAVING_US <= at_us <= back_us
 
     async def answering(self) -> None:
         """Return when the Engine answers; there is no bound, for nothing can be done without it."""
@@ -78,21 +110,39 @@ class EngineMonitor:
                 self.facts = await self._engine.facts()
                 await self._on_return(self.facts)
         except (EngineError, LookupError, ValueError) as failure:  # no answer, or none that makes sense
-            self._became(
-                reachable=False, message=f"{failure}; is dockerd running, and is {self._host} right?"
-            )
-        else:
-            self._became(reachable=True, message=None)
-
-    def _became(self, *, reachable: bool, message: str | None) -> None:
-        self._message = message
-        if reachable == self.reachable:
+            said = f"{failure}; is dockerd running, and is {self._host} right?"
+            self._became(EngineState.UNREACHABLE, said)
             return
-        self._since = instant(self._clock())
-        if reachable:
-            self._reachable.set()
-            log.info("engine.reachable", version=self.facts.version if self.facts else None)
+        overdue = self._engine.overdue()
+        if overdue is not None and overdue.seconds > self._stuck_after_s:
+            self._became(EngineState.STUCK, _stuck(overdue))
         else:
+            self._became(EngineState.ANSWERING, None)
+
+    def _became(self, state: EngineState, message: str | None) -> None:
+        self._message = message
+        if state == self._state:
+            return
+        now, before = self._clock(), self._state
+        if before is EngineState.UNREACHABLE:
+            self._outage_us = (self._since_us, now)
+        self._state, self._since_us = state, now
+        if state is EngineState.UNREACHABLE:
             self._reachable.clear()
-            log.warning("engine.unreachable", error=message)
+        else:
+            self._reachable.set()
+        version = self.facts.version if self.facts else None
+        say = log.info if state is EngineState.ANSWERING else log.warning
+        say(f"engine.{state}", before=before.value, version=version, error=message)
         self._signals.notify("queue", "engine")
+
+
+# An Engine that is asked to leave stops its containers first, for 10 s and a little.
+_LEAVING_US = 15_000_000
+
+
+def _stuck(overdue: Overdue) -> str:
+    return (
+        f"the Docker Engine answers, but not to {overdue.kind!r}, for {overdue.seconds:.0f} s: it is stuck;"
+        " restart it (systemctl restart docker; kill -9 its dockerd where that hangs)"
+    )

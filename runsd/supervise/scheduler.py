@@ -48,7 +48,7 @@ class Scheduler:
     @property
     def admitting(self) -> bool:
         """Whether runs are started at the moment."""
-        return self._monitor.reachable and not self.draining
+        return self._monitor.trouble is None and not self.draining
 
     async def serve(self) -> None:
         """Admit for as long as the daemon lives."""

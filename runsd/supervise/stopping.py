@@ -5,7 +5,7 @@ import time
 import structlog
 from runsd_sdk.run import Reason
 
-from runsd.engine.port import ContainerFacts
+from runsd.clock import since_boot_us
 from runsd.errors import NotNow
 from runsd.store.attempts import Work
 from runsd.supervise.tools import Tools
@@ -23,15 +23,15 @@ class Stopping:
     due), and ``first`` whether the stop began under our eyes rather than a former daemon's.
     """
 
-    def __init__(self, work: Work, facts: ContainerFacts, tools: Tools) -> None:
+    def __init__(self, work: Work, container: str, tools: Tools) -> None:
         self.reason: Reason | None = None
         self.signalled: bool | None = None
         self.first = work.stop_us is None
         self._work = work
         self._tools = tools
-        self._container = facts.id
-        # From here on time is measured by the monotonic clock: stepping the host's clock moves no deadline.
-        self._started = time.monotonic() - self._since_s(facts.started_us)
+        self._container = container
+        # Measured by clocks that nobody can step, as far back as the host's boot.
+        self._started = time.monotonic() - self._ran_s(work)
         self._kill_at: float | None = None
 
     async def proceed(self) -> float:
@@ -72,6 +72,11 @@ class Stopping:
         reached = await self._tools.engine.kill(self._container, signal)
         if self.signalled is None:
             self.signalled = reached
+
+    def _ran_s(self, work: Work) -> float:
+        if work.began_us is None or work.boot != self._tools.boot:
+            return self._since_s(work.started_us)
+        return max(0.0, (since_boot_us() - work.began_us) / 1e6)
 
     def _since_s(self, us: int | None) -> float:
         return 0.0 if us is None else max(0.0, (self._tools.clock() - us) / 1e6)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from runsd.errors import EngineUnavailable, NotNow
+from runsd.errors import EngineError, EngineUnavailable, NotNow
 from runsd.signals import woken
 from runsd.supervise.attempt import Attempt
 from runsd.supervise.health import EngineMonitor
@@ -75,13 +75,14 @@ class Supervisor:
                     await attempt.give_up(last)
                 else:
                     await attempt.carry_out()
-            except (EngineUnavailable, NotNow) as failure:
-                log.warning("run.cannot_go_on", run=run_id, error=str(failure))
-                self._monitor.doubt()
             except Exception as failure:
-                # A fault in one attempt must not reach the others; it is taken up again, and not for ever.
-                log.exception("run.attempt_failed", run=run_id)
-                failures, last = failures + 1, failure
+                if _says_nothing(failure):
+                    log.warning("run.cannot_go_on", run=run_id, error=str(failure))
+                    self._monitor.doubt()
+                else:
+                    # A fault in one attempt must not reach the others; it is tried again, and not for ever.
+                    log.exception("run.attempt_failed", run=run_id)
+                    failures, last = failures + 1, failure
             else:
                 backoff_s = _FIRST_BACKOFF_S
                 continue
@@ -94,3 +95,10 @@ class Supervisor:
         """Wait before the next try; a word of the run's owner or the Engine's return ends it early."""
         with self._tools.signals.listening(f"ask:{run_id}", "engine") as word:
             await woken(word, seconds)
+
+
+def _says_nothing(failure: Exception) -> bool:
+    """Say whether a failure is the Engine's or the disk's own, and thus no fact about the run."""
+    if isinstance(failure, EngineError) and failure.own_fault:
+        return True
+    return isinstance(failure, EngineUnavailable | NotNow)

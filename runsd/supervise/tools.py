@@ -11,6 +11,7 @@ from runsd.run import Outcome
 from runsd.signals import Signals
 from runsd.store.attempts import Attempts
 from runsd.store.volumes import Volumes
+from runsd.supervise.health import EngineMonitor
 from runsd.supervise.images import Images
 from runsd.supervise.usage import UsageMeter
 
@@ -29,12 +30,18 @@ class Tools:
     clock: Clock
     starts: asyncio.Semaphore
     metrics: Metrics
+    monitor: EngineMonitor
+    boot: str
     instance: str
     log_max_bytes: int
 
     def tell(self, run_id: str) -> None:
         """Wake everyone who waits for a change of this run."""
         self.signals.notify(f"run:{run_id}", "events")
+
+
+class Gone(Exception):
+    """The attempt's container is not there any more."""
 
 
 class NotStarted(Exception):

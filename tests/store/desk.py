@@ -27,6 +27,7 @@ from runsd.store.volumes import Volumes
 SECOND = 1_000_000
 START = micros(datetime(2026, 11, 22, 1, 0, tzinfo=UTC))
 PROJECT = "default"
+BEGAN: Any = {"boot": "this boot", "began_us": 5_000_000}
 SUCCESS = Outcome(Reason.EXITED, "exited with code 0", 0)
 FAILURE = Outcome(Reason.EXITED, "exited with code 3", 3)
 
@@ -95,8 +96,8 @@ class Desk:
     async def running(self, **spec: Any) -> Work:
         """Bring a run to where its container runs, from now on."""
         work = await self.admitted(**spec)
-        await self.attempts.created(work, "c" * 64)
-        await self.attempts.started(work, self.hands.now())
+        await self.attempts.created(work, "c" * 64, engine="E in /root")
+        await self.attempts.started(work, self.hands.now(), **BEGAN)
         return await self.work(work.id)
 
     async def finished(self, *, ran_s: float = 1, outcome: Outcome = SUCCESS, **spec: Any) -> Run:

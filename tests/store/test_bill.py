@@ -18,7 +18,7 @@ from runsd.clock import micros
 from runsd.run import Outcome
 from runsd.store.ended import Ended
 from runsd.store.usage import UsageTotal
-from tests.store.desk import FAILURE, PROJECT, SECOND, START, Desk, open_desk
+from tests.store.desk import BEGAN, FAILURE, PROJECT, SECOND, START, Desk, open_desk
 
 DAY_S = 24 * 3600
 NOVEMBER = (PROJECT, "2026-11-01", "2026-12-01")
@@ -43,7 +43,7 @@ async def test_every_attempt_of_a_run_is_on_its_bill(desk: Desk) -> None:
     for _ in range(2):
         assert await desk.attempts.retry(work, desk.ended(work, ran_s=1, outcome=FAILURE), not_before_us=0)
         work = await desk.admit(work.id)
-        await desk.attempts.started(work, desk.hands.now())
+        await desk.attempts.started(work, desk.hands.now(), **BEGAN)
         work = await desk.work(work.id)
     assert await desk.attempts.finish(work, desk.ended(work, ran_s=3))
     run = await desk.get(work.id)
@@ -74,7 +74,7 @@ async def test_usage_over_attempts_adds_seconds_and_keeps_the_highest_peak(desk:
     assert await desk.attempts.retry(work, first, not_before_us=0)
     work = await desk.admit(work.id)
     now = desk.hands.now()
-    await desk.attempts.started(work, now)
+    await desk.attempts.started(work, now, **BEGAN)
     assert await desk.attempts.finish(work, Ended(FAILURE, now, now, 250_000, 1024, "cgroup"))
     usage = (await desk.get(work.id)).usage
     assert (usage.cpu_seconds_used, usage.memory_peak_bytes, usage.source) == (1.75, 4096, "cgroup")

@@ -7,7 +7,7 @@ from runsd_sdk.spec import Requests, Resources, Retries
 from runsd import admission
 from runsd.admission import Holding
 from runsd.store.attempts import Place, Work
-from tests.store.desk import FAILURE, PROJECT, SECOND, Desk
+from tests.store.desk import BEGAN, FAILURE, PROJECT, SECOND, Desk
 
 ROOM = admission.Resources(64_000, 2**40, 8)
 SMALL = Resources(requests=Requests(cpu="250m", memory="64Mi"))
@@ -55,7 +55,7 @@ async def test_a_live_run_holds_what_it_asked_for_until_it_is_over(desk: Desk) -
 
 
 async def started(desk: Desk, id: str) -> Work:
-    await desk.attempts.started(await desk.work(id), desk.hands.now())
+    await desk.attempts.started(await desk.work(id), desk.hands.now(), **BEGAN)
     return await desk.work(id)
 
 
@@ -92,7 +92,7 @@ async def test_a_run_is_admitted_once(desk: Desk) -> None:
 async def test_a_container_is_recorded_once_and_never_replaced(desk: Desk) -> None:
     work = await desk.admitted()
     for container in ("a" * 64, "b" * 64):
-        await desk.attempts.created(work, container)
+        await desk.attempts.created(work, container, engine=None)
     assert (await desk.work(work.id)).container_id == "a" * 64
 
 

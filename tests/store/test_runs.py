@@ -11,7 +11,7 @@ from runsd.clock import instant
 from runsd.errors import Conflicting, Refused, Unknown
 from runsd.store.listing import RunFilter
 from runsd.store.runs import Accepted, Submission
-from tests.store.desk import PROJECT, SECOND, Desk
+from tests.store.desk import BEGAN, PROJECT, SECOND, Desk
 
 DAY_S = 24 * 3600
 
@@ -228,7 +228,7 @@ async def test_a_queued_run_starts_with_the_timeout_it_was_given_last(desk: Desk
     assert (await desk.runs.extend(PROJECT, run.id, 90)).deadline_at is None
     work = await desk.admit(run.id)
     now = desk.hands.now()
-    await desk.attempts.started(work, now)
+    await desk.attempts.started(work, now, **BEGAN)
     assert (await desk.get(run.id)).deadline_at == instant(now + 90 * SECOND)
 
 

@@ -11,7 +11,7 @@ from runsd.faults import Step
 from runsd.run import NEXT, Input, phase_status
 from runsd.store.attempts import Work
 from runsd.store.ended import Ended
-from tests.store.desk import FAILURE, PROJECT, SECOND, Desk
+from tests.store.desk import BEGAN, FAILURE, PROJECT, SECOND, Desk
 
 STEP = Step.CHANGE  # whichever
 
@@ -127,6 +127,9 @@ async def last_known(desk: Desk, id: str) -> Work:
         container_id="c" * 64,
         started_us=started_us,
         cancelled=False,
+        engine=None,
+        boot=None,
+        began_us=None,
         stop_us=None,
         stop_reason=None,
     )
@@ -145,7 +148,7 @@ async def ready(desk: Desk, work: Work) -> object:
 
 
 async def started(desk: Desk, work: Work) -> object:
-    return await desk.attempts.started(work, desk.hands.now())
+    return await desk.attempts.started(work, desk.hands.now(), **BEGAN)
 
 
 async def stop(desk: Desk, work: Work) -> object:

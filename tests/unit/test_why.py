@@ -119,7 +119,7 @@ def test_a_backoff_says_which_attempt_follows_and_when() -> None:
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.FINISHED])
 def test_an_engine_that_does_not_answer_is_told_whatever_the_phase(phase: Phase) -> None:
     why = explain(run(phase), replace(CALM, engine_message="connection refused"))
-    assert why.details[0] == "the Docker Engine does not answer: connection refused"
+    assert why.details[0] == "the Docker Engine is in trouble: connection refused"
     assert "runsd doctor" in str(why.next_step)
 
 

@@ -4,6 +4,8 @@
 -- its absence says nothing, and after another boot an exit may be the Engine's invention.
 alter table attempts add column engine text;
 alter table attempts add column boot text;
+-- How many microseconds after that boot it was seen to run: the clock of its deadline, which nobody can step.
+alter table attempts add column began_us integer;
 
 -- When the output of a run that has ended was deleted, if it was.
 alter table runs add column logs_deleted_us integer;

@@ -1,5 +1,6 @@
 """What the host answers about itself: volumes, usage, health, capacity, problems."""
 
+from enum import StrEnum
 from typing import Any
 
 from runsd_sdk.wire import Answer, Instant
@@ -45,9 +46,18 @@ class Usage(Answer):
     groups: list[UsageGroup] | None = None
 
 
+class EngineState(StrEnum):
+    """``stuck``: it answers some calls and leaves others waiting, such as every start."""
+
+    ANSWERING = "answering"
+    STUCK = "stuck"
+    UNREACHABLE = "unreachable"
+
+
 class EngineHealth(Answer):
     """Whether the Docker Engine answers, and what to do when it does not."""
 
+    state: EngineState
     reachable: bool
     version: str | None
     api_version: str | None

@@ -1,0 +1,56 @@
+"""Timers on the wall clock: moved along with it when somebody steps it."""
+
+import json
+from dataclasses import asdict, dataclass
+
+import aiosqlite
+
+from runsd.faults import Step
+from runsd.sqlite import Sqlite
+
+_SEEN = "select value from meta where key = 'clock'"
+_SEE = "insert or replace into meta (key, value) values ('clock', :value)"
+_MOVE = (
+    "update runs set not_before_us = not_before_us + :by, expires_us = expires_us + :by"
+    " where phase = 'queued'",
+    "update runs set deadline_us = deadline_us + :by, stop_us = stop_us + :by"
+    " where phase not in ('queued', 'finished')",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The wall clock, and at the same moment the clock that counts since the host's boot. Microseconds."""
+
+    boot: str
+    wall_us: int
+    since_boot_us: int
+
+    def stepped_us(self, before: "Reading") -> int:
+        """Return by how much the wall clock was stepped since an earlier reading; 0 after another boot."""
+        if before.boot != self.boot:
+            return 0
+        return (self.wall_us - before.wall_us) - (self.since_boot_us - before.since_boot_us)
+
+
+class Timers:
+    """Backoffs, queue deadlines and shown deadlines of runs that are not over."""
+
+    def __init__(self, db: Sqlite) -> None:
+        self._db = db
+
+    async def last_reading(self) -> Reading | None:
+        """Return the reading to which the stored timers belong."""
+        row = await self._db.one(_SEEN)
+        return None if row is None else Reading(**json.loads(row["value"]))
+
+    async def move(self, by_us: int, reading: Reading) -> None:
+        """Move all timers, and note the reading to which they belong now."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            if by_us:
+                for sql in _MOVE:
+                    await db.execute(sql, {"by": by_us})
+            await db.execute(_SEE, {"value": json.dumps(asdict(reading))})
+
+        await self._db.write(job, Step.CLOCK)

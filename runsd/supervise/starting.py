@@ -1,0 +1,88 @@
+"""The start of a made container: a few at once, given up by whoever is asked to stop, believed when seen."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from runsd_sdk.run import Reason
+
+from runsd.clock import since_boot_us
+from runsd.engine.port import ContainerFacts, ContainerState
+from runsd.errors import EngineConflict, EngineNotFound, EngineRefused
+from runsd.run import Outcome
+from runsd.supervise.asking import Asking
+from runsd.supervise.patience import patiently
+from runsd.supervise.tools import Gone, NotStarted, Tools
+
+# How long the Engine may take to answer a start before its work is looked for without its answer.
+_LOOK_S = 10.0
+# By convention of shells and of docker: the command was found but is not executable, or was not found.
+NO_COMMAND: Final = (126, 127)
+
+
+class Start:
+    """The start of one attempt. ``seen_us`` is when it was seen, in microseconds after the host's boot."""
+
+    def __init__(self, name: str, tools: Tools, asking: Asking) -> None:
+        self.seen_us: int | None = None
+        self._name = name
+        self._tools = tools
+        self._asking = asking
+
+    async def of(self, container: ContainerFacts) -> None:
+        """Start a container. Raises NotStarted when that cannot be or was cancelled, Gone when it is gone."""
+        async with self._turn():
+            await self._asking.check_stop("before it was started")
+            try:
+                await self._until_started(container)
+            except (EngineRefused, EngineConflict, EngineNotFound) as failure:
+                facts = await self._tools.engine.inspect(container.id)
+                if facts is None:
+                    raise Gone from failure
+                raise start_failure(str(failure), facts.exit_code) from failure
+        self.seen_us = since_boot_us()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for a turn among the starts; whoever is asked to stop meanwhile needs none."""
+        starts = self._tools.starts
+        waiting = asyncio.create_task(starts.acquire(), name=f"turn-{self._name}")
+        try:
+            while not waiting.done():
+                await self._asking.done_or_asked(waiting, within_s=None)
+                if not waiting.done():
+                    await self._asking.check_stop("before it was started")
+            yield
+        finally:
+            if not waiting.cancel():
+                starts.release()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+    async def _until_started(self, container: ContainerFacts) -> None:
+        """Ask for the start until it is answered, or until its work is seen though the answer was lost."""
+        engine = self._tools.engine
+        asked = asyncio.create_task(patiently(lambda: engine.start(container.id)), name=f"start-{self._name}")
+        try:
+            while True:
+                await self._asking.done_or_asked(asked, within_s=_LOOK_S)
+                if asked.done():
+                    return asked.result()
+                facts = await engine.inspect(container.id)
+                if facts is not None and facts.state is not ContainerState.CREATED:
+                    return None
+        finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+
+
+def start_failure(said: str, exit_code: int) -> NotStarted:
+    """Return what the Engine's refusal to start a container makes of its run."""
+    if exit_code in NO_COMMAND:
+        return NotStarted(no_command(said, exit_code))
+    return NotStarted(Outcome(Reason.START_FAILED, f"cannot start the container: {said}"))
+
+
+def no_command(said: str, code: int) -> Outcome:
+    """Return the outcome of a container whose command is not there."""
+    return Outcome(Reason.COMMAND_NOT_FOUND, f"{said}; check command, args and the image", code)
