@@ -107,7 +107,7 @@ def _queued(chance: random.Random, n: int, created: int, labels: str) -> Row:
     spec = _SPEC.replace('"a-name"', f'"{name}"' if name else "null").replace('{"the":"labels"}', labels)
     return {
         "id": f"run_{_ulid(created // 1000, chance)}", "project": "default", "name": name, "labels": labels,
-        "spec": spec, "cpu_milli": 500 + 500 * (n * n % 8), "memory_bytes": 2**30, "gpus": 0, "priority": 0,
+        "spec": spec, "cpu_milli": 500 + 500 * (n * n % 8), "memory_bytes": 2**50, "gpus": 0, "priority": 0,
         "timeout_s": 3600, "grace_s": 10.0, "status": "pending", "phase": "queued", "attempt": 0,
         "created_us": created, "not_before_us": created, "expires_us": None, "admitted_us": None,
         "started_us": None, "deadline_us": None, "finished_us": None, "reason": None, "message": None,
@@ -146,6 +146,7 @@ def _finish(
     run |= {
         "status": status, "phase": "finished", "attempt": attempts, "admitted_us": run["created_us"],
         "started_us": started, "deadline_us": started + 3600 * SECOND, "finished_us": ended, "reason": reason,
+        "memory_bytes": 2**30,
         "message": f"exited with code {code}", "exit_code": code, "oom_killed": int(reason == "oom_killed"),
         "stdout_bytes": started % 10_000, "usage": f'{{"attempts": [{", ".join(items)}]}}',
     }  # fmt: skip

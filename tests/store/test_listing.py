@@ -162,3 +162,17 @@ async def opened(path: Path) -> AsyncIterator[Runs]:
         yield Runs(db, clock=lambda: END, new_id=str, hostname="host", price_usd=Decimal(0))
     finally:
         await db.close()
+
+
+def test_a_history_has_the_schema_of_every_database_and_is_the_same_every_time(tmp_path: Path) -> None:
+    for name in ("one", "same", "empty"):
+        asyncio.run(history.make(tmp_path / name, History(0 if name == "empty" else 100)))
+    schemas = {name: _dump(tmp_path / name, schema=True) for name in ("one", "same", "empty")}
+    assert schemas["one"] == schemas["empty"]
+    assert _dump(tmp_path / "one", schema=False) == _dump(tmp_path / "same", schema=False)
+
+
+def _dump(path: Path, *, schema: bool) -> list[str]:
+    with closing(sqlite3.connect(path)) as db:
+        lines = list(db.iterdump())
+    return sorted(line for line in lines if line.startswith("CREATE") is schema)
