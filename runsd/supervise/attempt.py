@@ -133,13 +133,13 @@ class Attempt:
         engine = self._tools.engine
         async with AsyncExitStack() as stack:
             output = Output(engine, container.id, capture, self._tools.logs)
-            copying = copy_record(output)
+            live = None
             if container.state is ContainerState.CREATED:
-                live = await stack.enter_async_context(engine.attach(container.id))
+                attached = await stack.enter_async_context(engine.attach(container.id))
                 facts = await engine.inspect(container.id)
                 if facts is not None and facts.state is ContainerState.CREATED:
-                    copying.close()
-                    copying = copy_live(output, live, exited)
+                    live = attached
+            copying = copy_record(output) if live is None else copy_live(output, live, exited)
             task = asyncio.create_task(copying, name=f"output-{self._name}")
             try:
                 yield task
