@@ -13,6 +13,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
     "cgroups": lambda: os.geteuid() == 0 and any(os.access(tree, os.W_OK) for tree in _trees()),
     "mounts": lambda: os.geteuid() == 0 and _mounts(),
+    "private-engine": lambda: os.geteuid() == 0 and _private_engine(),
     "docker-registry": lambda: shutil.which("docker-registry") is not None,
     "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
     "systemd-socket-activate": lambda: shutil.which("systemd-socket-activate") is not None,
@@ -53,6 +54,16 @@ def _mounts() -> bool:
     tried = subprocess.run(
         ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False
     )
+    return tried.returncode == 0
+
+
+def _private_engine() -> bool:
+    """Say whether an Engine may be started in namespaces of its own: tests/faults/engine.py."""
+    programs = ("dockerd", "docker-init", "nsenter")
+    if any(shutil.which(name) is None for name in programs):
+        return False
+    own = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
+    tried = subprocess.run([*own, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False)
     return tried.returncode == 0
 
 

@@ -1,0 +1,233 @@
+"""A proxy before an Engine's socket: it sees what became of every container, and holds what it is told to."""
+
+import asyncio
+import contextlib
+import re
+import threading
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import aiohttp
+
+from tests.faults.hold import Hold
+from tests.faults.witness import Witness
+
+T = TypeVar("T")
+_BEGUN_S = 10.0
+_HEAD_BYTES = 1024**2
+_PIECE_BYTES = 256 * 1024
+_KEPT_BYTES = 1024**2
+# What a call is, by its method and its path behind the version.
+_KINDS = [
+    ("create", "POST", r"/containers/create"),
+    ("start", "POST", r"/containers/(?P<container>[^/]+)/start"),
+    ("kill", "POST", r"/containers/(?P<container>[^/]+)/kill"),
+    ("wait", "POST", r"/containers/(?P<container>[^/]+)/wait"),
+    ("attach", "POST", r"/containers/(?P<container>[^/]+)/attach"),
+    ("logs", "GET", r"/containers/(?P<container>[^/]+)/logs"),
+    ("inspect", "GET", r"/containers/(?P<container>[^/]+)/json"),
+    ("stats", "GET", r"/containers/(?P<container>[^/]+)/stats"),
+    ("remove", "DELETE", r"/containers/(?P<container>[^/]+)"),
+    ("list", "GET", r"/containers/json"),
+    ("image", "GET", r"/images/.+/json"),
+    ("pull", "POST", r"/images/create"),
+    ("ping", "GET", r"/_ping"),
+    ("info", "GET", r"/info"),
+]
+KINDS = tuple(kind for kind, _, _ in _KINDS)
+# Their answers are short, and are read to the end also for a client that has left: what was done is noted.
+_NOTED = ("create", "start")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request by its head: what it is, and of which container (id or name, as it was asked)."""
+
+    kind: str
+    container: str
+    query: dict[str, list[str]]
+
+    @classmethod
+    def parse(cls, head: bytes) -> "Call":
+        """Read the first line of a request."""
+        method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
+        url = urlsplit(target)
+        path = re.sub(r"^/v\d+\.\d+(?=/)", "", url.path)
+        for kind, verb, pattern in _KINDS:
+            if verb == method and (found := re.fullmatch(pattern, path)):
+                name = unquote(found.groupdict().get("container", ""))
+                return cls(kind, name, parse_qs(url.query))
+        return cls("other", "", parse_qs(url.query))
+
+
+class Proxy:
+    """Stands at ``host`` for the Engine behind ``engine_socket``, in a thread of its own.
+
+    One request per connection, as runsd makes them (engine/transport.py, force_close).
+    """
+
+    def __init__(self, engine_socket: Path, socket: Path) -> None:
+        self.host = f"unix://{socket}"
+        self.witness = Witness(engine_socket)
+        self.calls: Counter[str] = Counter()
+        self._engine_socket = engine_socket
+        self._socket = socket
+        self._holds: list[Hold] = []
+        self._connections: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="engine-proxy")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.back()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.gone()
+        self.do(self._loop.shutdown_asyncgens())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_BEGUN_S)
+        self._loop.close()
+
+    # The faults
+
+    def hold(self, *kinds: str, container: str = "", forwarded: bool = False) -> Hold:
+        """Answer no such call from now on; the Engine gets it first if ``forwarded``, else never.
+
+        ``container`` (id or name, as it is asked for) limits it to one. Let go by ``Hold.answer``, which
+        forwards and answers late, or ``Hold.drop``, which cuts the connections; leaving its context drops.
+        """
+        assert set(kinds) <= set(KINDS), f"known are {', '.join(KINDS)}"
+        hold = Hold(self._loop, kinds=kinds, container=container, forwarded=forwarded)
+        self._loop.call_soon_threadsafe(self._holds.append, hold)
+        return hold
+
+    def gone(self) -> None:
+        """Take the socket away and cut all connections."""
+        self.do(self._gone())
+
+    def back(self) -> None:
+        """Be there again."""
+        self.do(self._back())
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Be gone for a while."""
+        self.gone()
+        try:
+            yield
+        finally:
+            self.back()
+
+    def cut(self) -> None:
+        """Cut all connections; the next ones are taken."""
+        self.do(self._cut())
+
+    def sweep(self, label: str) -> None:
+        """Let the witness look at the containers with that label that are still there."""
+        self.do(self.witness.sweep(label))
+
+    def do(self, job: Coroutine[Any, Any, T]) -> T:
+        """Do something in the proxy's own thread."""
+        return asyncio.run_coroutine_threadsafe(job, self._loop).result(60)
+
+    async def _gone(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._socket.unlink(missing_ok=True)
+        await self._cut()
+
+    async def _back(self) -> None:
+        assert self._server is None
+        self._server = await asyncio.start_unix_server(self._accept, self._socket, limit=_HEAD_BYTES)
+
+    async def _cut(self) -> None:
+        connections = list(self._connections)
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+    # One connection
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            # Whoever cannot be asked, or leaves, is told as the Engine tells it: the connection is closed.
+            with contextlib.suppress(OSError, EOFError, aiohttp.ClientError):
+                await self._pass(reader, writer)
+        finally:
+            writer.transport.abort() if _cancelled() else writer.close()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        call = Call.parse(head)
+        self.calls[call.kind] += 1
+        hold = self._holding(call)
+        if hold is not None and not hold.forwarded and not await hold.wait():
+            return
+        if call.kind == "remove":
+            await self.witness.look(call.container)
+        up_reader, up_writer = await asyncio.open_unix_connection(self._engine_socket)
+        try:
+            up_writer.write(head)
+            sending = asyncio.create_task(_send(reader, up_writer, ends=call.kind not in _NOTED))
+            try:
+                await self._answer(call, hold, up_reader, writer)
+            finally:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+        finally:
+            up_writer.transport.abort()
+
+    async def _answer(
+        self, call: Call, hold: Hold | None, answer: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if hold is not None and hold.forwarded and not await hold.wait():
+            return
+        kept = bytearray()
+        while piece := await answer.read(_PIECE_BYTES):
+            if call.kind in _NOTED and len(kept) < _KEPT_BYTES:
+                kept += piece
+            elif writer.is_closing():
+                return
+            with contextlib.suppress(ConnectionError):
+                writer.write(piece)
+                await writer.drain()
+        if call.kind == "create":
+            self.witness.created(call.query.get("name", [""])[0], bytes(kept))
+        elif call.kind == "start":
+            self.witness.started(call.container, bytes(kept))
+
+    def _holding(self, call: Call) -> Hold | None:
+        return next((hold for hold in self._holds if hold.takes(call.kind, call.container)), None)
+
+
+async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, ends: bool) -> None:
+    """Pass on what the client sends; when it leaves, the Engine is told by the end of what we send."""
+    with contextlib.suppress(ConnectionError):
+        while piece := await reader.read(_PIECE_BYTES):
+            writer.write(piece)
+            await writer.drain()
+        if ends:
+            writer.transport.abort()
+        else:
+            writer.write_eof()
+
+
+def _cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and bool(task.cancelling())

@@ -1,0 +1,188 @@
+"""The faults by kind: each is a function that does it to a stage on which a workload runs."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from docker import APIClient
+
+from tests.daemon.harness import Daemon
+from tests.faults.engine import PrivateEngine
+from tests.faults.invariants import Findings, Truth, findings
+from tests.faults.proxy import Proxy
+from tests.faults.workload import Workload
+
+
+@dataclass(slots=True)
+class Stage:
+    """A daemon before an Engine, with the proxy between them, a workload on it, and what was done to them."""
+
+    daemon: Daemon
+    proxy: Proxy
+    workload: Workload
+    random: Random
+    private: PrivateEngine | None = None
+    injected: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def engine(self) -> PrivateEngine:
+        """The Engine, where it is one that may be harmed."""
+        assert self.private is not None, "this fault needs an Engine of its own"
+        return self.private
+
+    def pause(self, least_s: float, most_s: float) -> None:
+        """Let the workload go on for some time between these, less when it is over."""
+        self.workload.pause(self.random.uniform(least_s, most_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A kind of fault: done ``times``, each for at most ``seconds`` where it lasts."""
+
+    inject: Callable[[Stage, float], None]
+    private: bool = False
+    live_restore: bool = False
+    engine_dies: bool = False
+
+
+def play(
+    fault: str,
+    directory: Path,
+    *,
+    engine: PrivateEngine | None = None,
+    host: str = "",
+    eye: APIClient | None = None,
+    image: str,
+    seed: int,
+    size: int,
+    times: int,
+    seconds: float,
+) -> tuple[Counter[str], Findings]:
+    """Run a workload while a kind of fault is done to it ``times``, and compare everything when it is over.
+
+    The Engine is a private one, or that at ``host`` with ``eye`` on it for faults that do not touch it.
+    ``seconds`` is how long a fault lasts that has a length.
+    """
+    kind = FAULTS[fault]
+    if engine is not None:
+        engine.ensure_up(live_restore=kind.live_restore)
+        host, eye = engine.host, engine.eye
+    assert eye is not None
+    with stage(directory, host, eye, image=image, seed=seed, size=size, engine=engine) as on:
+        for _ in range(times):
+            on.pause(0.0, 0.3 if on.random.random() < 0.4 else 3.0)
+            kind.inject(on, seconds)
+            on.injected[fault] += 1
+        book = on.workload.finish()
+        on.proxy.sweep(f"io.runsd.instance={on.daemon.instance}")
+        found = findings(Truth(on.daemon, on.proxy.witness, engine_died=kind.engine_dies), book)
+        return on.injected, found
+
+
+@contextmanager
+def stage(
+    directory: Path,
+    host: str,
+    eye: APIClient,
+    *,
+    image: str,
+    seed: int,
+    size: int,
+    engine: PrivateEngine | None = None,
+    **settings: str,
+) -> Iterator[Stage]:
+    """Set up a stage with a workload that has begun."""
+    with ExitStack() as stack:
+        proxy = stack.enter_context(Proxy(Path(host.removeprefix("unix://")), directory / "engine.sock"))
+        daemon = stack.enter_context(Daemon(directory, eye, proxy.host, image=image, **settings))
+        workload = stack.enter_context(Workload(daemon, seed=seed, size=size))
+        random = Random(f"stage {seed}")  # noqa: S311 - no secret, but the same every time
+        yield Stage(daemon, proxy, workload, random, engine)
+
+
+# The faults. Each leaves everything up again.
+
+
+def daemon_killed(on: Stage, _: float) -> None:
+    """SIGKILL, and a new daemon."""
+    on.daemon.kill9()
+    on.daemon.start()
+
+
+def daemon_restarted(on: Stage, _: float) -> None:
+    """SIGTERM, and a new daemon."""
+    on.daemon.restart()
+
+
+def daemon_away(on: Stage, seconds: float) -> None:
+    """SIGKILL, and no daemon for a while."""
+    on.daemon.kill9()
+    on.pause(0.1, seconds)
+    on.daemon.start()
+
+
+def daemon_paused(on: Stage, seconds: float) -> None:
+    """SIGSTOP for a while."""
+    with on.daemon.paused():
+        on.pause(0.1, seconds)
+
+
+def socket_gone(on: Stage, seconds: float) -> None:
+    """The Engine's socket is away for a while, and all connections with it."""
+    with on.proxy.away():
+        on.pause(0.1, seconds)
+
+
+def connections_cut(on: Stage, _: float) -> None:
+    """All connections to the Engine break at once."""
+    on.proxy.cut()
+
+
+def engine_stopped(on: Stage, seconds: float) -> None:
+    """The Engine is stopped as a service is, and started after a while."""
+    on.engine.stop()
+    on.pause(0.1, seconds)
+    on.engine.start(live_restore=on.engine.live_restore)
+
+
+def engine_killed(on: Stage, seconds: float) -> None:
+    """dockerd is killed, and started after a while."""
+    on.engine.kill()
+    on.pause(0.1, seconds)
+    on.engine.start(live_restore=on.engine.live_restore)
+
+
+def engine_frozen(on: Stage, seconds: float) -> None:
+    """dockerd does not move for a while."""
+    with on.engine.frozen():
+        on.pause(seconds / 2, seconds)
+
+
+def both_killed(on: Stage, seconds: float) -> None:
+    """Daemon and dockerd are killed at once, and started one after the other."""
+    on.daemon.kill9()
+    on.engine.kill()
+    on.pause(0.1, seconds)
+    starts = [on.daemon.start, lambda: on.engine.start(live_restore=on.engine.live_restore)]
+    on.random.shuffle(starts)
+    for start in starts:
+        start()
+
+
+FAULTS: dict[str, Fault] = {
+    "daemon killed": Fault(daemon_killed),
+    "daemon restarted": Fault(daemon_restarted),
+    "daemon away": Fault(daemon_away),
+    "daemon paused": Fault(daemon_paused),
+    "socket gone": Fault(socket_gone),
+    "connections cut": Fault(connections_cut),
+    "engine stopped": Fault(engine_stopped, private=True, engine_dies=True),
+    "engine stopped, live-restore": Fault(engine_stopped, private=True, live_restore=True, engine_dies=True),
+    "engine killed": Fault(engine_killed, private=True, engine_dies=True),
+    "engine killed, live-restore": Fault(engine_killed, private=True, live_restore=True, engine_dies=True),
+    "engine frozen": Fault(engine_frozen, private=True),
+    "daemon and engine killed": Fault(both_killed, private=True, live_restore=True, engine_dies=True),
+}
