@@ -55,6 +55,7 @@ def container(inspected: Json) -> ContainerFacts:
         finished_us=instant_us(state["FinishedAt"]),
         pid=state["Pid"],
         labels=inspected["Config"]["Labels"] or {},
+        log_file_bytes=_log_file_bytes(inspected),
     )
 
 
@@ -106,6 +107,12 @@ def split_reference(reference: str) -> tuple[str, str]:
     if digest:
         return (repository if tagged else name), digest
     return (repository, tag) if tagged else (name, "latest")
+
+
+def _log_file_bytes(inspected: Json) -> int | None:
+    config: dict[str, str] = inspected["HostConfig"]["LogConfig"]["Config"] or {}
+    size = config.get("max-size", "")
+    return int(size) if size.isdecimal() else None
 
 
 def _repository(reference: str) -> tuple[str, str]:

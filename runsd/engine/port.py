@@ -59,7 +59,10 @@ class ContainerRequest:
 
 @dataclass(frozen=True, slots=True)
 class ContainerFacts:
-    """What the Engine knows of a container. ``error`` is its own sentence, empty when none."""
+    """What the Engine knows of a container. ``error`` is its own sentence, empty when none.
+
+    ``log_file_bytes`` is the size at which a file of its record is full; None when it grows without end.
+    """
 
     id: str
     name: str
@@ -71,6 +74,7 @@ class ContainerFacts:
     finished_us: int | None
     pid: int
     labels: Mapping[str, str]
+    log_file_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +173,10 @@ class Engine(Protocol):
     def logs(
         self, container: str, *, follow: bool
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Stream, bytes]]]:
-        """Open the Engine's own record of the output, from its first byte.
+        """Open the Engine's own record of the output, from the first byte that it still has.
 
-        A clean end is the end of the log; a broken stream raises EngineUnavailable.
+        A clean end is the end of the log; a broken stream raises EngineUnavailable. A followed one may leave
+        out and repeat output from the moment on in which the Engine begins a new file of its record.
         """
 
     async def start(self, container: str) -> None:

@@ -13,8 +13,8 @@ from runsd.clock import Clock
 from runsd.engine.port import Stream
 from runsd.errors import NotNow
 from runsd.faults import Step
+from runsd.logs.alignment import Known
 from runsd.logs.pieces import Piece, Pieces
-from runsd.logs.record import as_recorded
 from runsd.signals import Signals, woken
 from runsd.sqlite import Sqlite
 
@@ -170,20 +170,14 @@ class LogWriter:
         given = {"run_id": run_id, "attempt": attempt, "stream": int(stream), "size": size}
         return b"".join([row["data"] for row in await self._db.all(sql, given)])[:size]
 
-    async def recorded_sizes(self, run_id: str, attempt: int) -> dict[Stream, int]:
-        """Return how many bytes the Engine's record holds of what is stored of each stream.
-
-        Output that was not kept counts as it was written.
-        """
-        sizes = {Stream.STDOUT: 0, Stream.STDERR: 0}
-        ends = dict(sizes)
+    async def known(self, run_id: str, attempt: int) -> dict[Stream, Known]:
+        """Return what is stored of each stream as the Engine's record holds it."""
+        known = {Stream.STDOUT: Known(), Stream.STDERR: Known()}
         of = {"run_id": run_id, "attempt": attempt}
         async with self._db.reading() as reader, reader.execute(_CHUNKS, of) as rows:
             async for row in rows:
-                stream, data = Stream(row["stream"]), row["data"]
-                sizes[stream] += row["at_byte"] - ends[stream] + len(as_recorded(data))
-                ends[stream] = row["at_byte"] + len(data)
-        return sizes
+                known[Stream(row["stream"])].stored(row["at_byte"], row["data"])
+        return known
 
     def dirty(self, capture: Capture, *, urgent: bool = False) -> None:
         """Note that a capture has output to store."""

@@ -1,22 +1,36 @@
 """Output from the Engine into the store: live, or from the Engine's own record where that was missed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import structlog
 
-from runsd.engine.port import Engine, Stream
+from runsd.engine.port import ContainerState, Engine, Stream
+from runsd.errors import EngineUnavailable
+from runsd.logs.alignment import Astray, Doubt, Known, Search, Skip, places
 from runsd.logs.capture import Capture, LogWriter
-from runsd.logs.record import as_recorded
+from runsd.logs.record import Written
 from runsd.signals import woken
 
 log = structlog.get_logger()
 
-_COMPARED_BYTES = 4096
-_CHARACTER_BYTES = 12
 # How long after the end of its output a container has usually exited.
 _EXIT_FOLLOWS_S = 2.0
+# Between two readings of a record that cannot be followed: at least so long, and twice what a reading takes.
+_PAUSE_S = 1.0
+_TRIES = 10
+# The Engine keeps three files; before the third is begun nothing was thrown away.
+_KEPT_FILES = 2
+
+_DOUBTS = {
+    Doubt.GONE: "the Engine had thrown away the beginning of its record; output of unknown length is missing",
+    Doubt.UNSEEN: "the Engine had thrown away the beginning of its record; output may be missing",
+    Doubt.BROKEN: "the Engine's record does not have the last output read live; output may be missing",
+    Doubt.UNCERTAIN: "it is uncertain where the Engine's record goes on; output may be missing or repeated",
+}
+_SHORT = "the Engine's record ends before what was read from it live; output may be missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +43,19 @@ class Output:
     writer: LogWriter
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where to go on in a record, stream by stream, and what there is to say before."""
+
+    skips: Mapping[Stream, Skip]
+    doubts: dict[Stream, Doubt]
+
+
 async def copy_live(output: Output, live: AsyncIterator[tuple[Stream, bytes]], exited: asyncio.Event) -> None:
     """Copy live output to its end.
 
     It ends with the container. A program that closed its output, or a connection that was lost, ends it
-    sooner: then the Engine's record is followed from there.
+    sooner: then the Engine's record is read on from there.
     """
     async for stream, data in live:
         await output.capture.feed(stream, data)
@@ -42,37 +64,124 @@ async def copy_live(output: Output, live: AsyncIterator[tuple[Stream, bytes]], e
 
 
 async def copy_record(output: Output) -> None:
-    """Copy the Engine's record from the first byte that is not stored yet, and follow it to its end.
+    """Copy the Engine's record from the first byte that is not stored yet, to its end.
 
-    Where the record does not begin as the stored output does, the Engine has thrown its beginning away: what
-    it still has is stored behind a remark that some output may be missing or repeated.
+    What cannot be told exactly is said in the log itself.
     """
     await output.capture.flush()
-    skip = await output.writer.recorded_sizes(output.capture.run_id, output.capture.attempt)
-    compared: set[Stream] = set()
+    known = await output.writer.known(output.capture.run_id, output.capture.attempt)
+    facts = await output.engine.inspect(output.container)
+    file_bytes = facts.log_file_bytes if facts is not None else None
+    full = math.inf if file_bytes is None else file_bytes
+    if not await _follow(output, known, full):
+        await _read_repeatedly(output, known, full)
+
+
+async def _follow(output: Output, known: Mapping[Stream, Known], full: float) -> bool:
+    """Follow a record that is in its first file still, where counting is exact; False if it is not."""
     async with output.engine.logs(output.container, follow=True) as record:
+        if not any(one.telling for one in known.values()):
+            _, written = await _searched(output, known)
+            if written >= full / 2:
+                return False
+        skips = {
+            stream: Skip(one.size, head=one.head, before=one.anchor, pending=one.pending)
+            for stream, one in known.items()
+        }
+        try:
+            ended = await _copy(output, record, known, _Plan(skips, {}), until=full)
+        except Astray:
+            return False
+    if ended:
+        await _say_short(output, skips)
+    return ended
+
+
+async def _read_repeatedly(output: Output, known: Mapping[Stream, Known], full: float) -> None:
+    """Read a record as it is, again and again until the container has exited.
+
+    moby#37646 and others: whoever follows json-file over a rotation loses output, gets some of it twice, or
+    sees a clean end. What is there at one moment is read without fail.
+    """
+    tries = 0
+    while True:
+        facts = await output.engine.inspect(output.container)
+        exited = facts is None or facts.state is not ContainerState.RUNNING
+        began = asyncio.get_running_loop().time()
+        async with output.engine.logs(output.container, follow=False) as record:
+            searches, written = await _searched(output, known)
+            plan = _planned(searches, complete=written < _KEPT_FILES * full, exited=exited)
+            try:
+                await _copy(output, record, known, plan)
+            except Astray:  # it was rotated between the two readings
+                exited, tries = False, tries + exited
+            if tries > _TRIES:
+                raise EngineUnavailable("cannot read the output: each reading of the Engine's record differs")
+        if exited:
+            await _say_short(output, plan.skips)
+            return
+        took_s = asyncio.get_running_loop().time() - began
+        await _until_exit(output, max(_PAUSE_S, 2 * took_s))
+
+
+async def _searched(output: Output, known: Mapping[Stream, Known]) -> tuple[dict[Stream, Search], int]:
+    """Look through the record as it is for the end of what is stored; also say how much it is at most."""
+    searches = {stream: Search(one) for stream, one in known.items()}
+    counted = Written()
+    written = 0
+    async with output.engine.logs(output.container, follow=False) as record:
         async for stream, data in record:
-            if skip[stream] and stream not in compared:
-                compared.add(stream)
-                if not await _begins_alike(output, stream, data):
-                    skip[stream] = 0
-                    await _remark(output, stream, "the Engine had thrown away its beginning", "or repeated ")
-            known = min(skip[stream], len(data))
-            skip[stream] -= known
-            if known < len(data):
-                await output.capture.feed(stream, data[known:])
-    for stream in (stream for stream, left in skip.items() if left):
-        await _remark(output, stream, "the Engine's record ends before what was read from it live", "")
+            searches[stream].feed(data)
+            written = counted.feed(data)
+    return searches, written
 
 
-async def _begins_alike(output: Output, stream: Stream, data: bytes) -> bool:
-    of = output.capture.run_id, output.capture.attempt
-    stored = as_recorded(await output.writer.head(*of, stream, _COMPARED_BYTES))
-    # The last few bytes are left out: the head may have been cut inside a character.
-    size = min(len(data), max(0, len(stored) - _CHARACTER_BYTES))
-    return data[:size] == stored[:size]
+def _planned(searches: Mapping[Stream, Search], *, complete: bool, exited: bool) -> _Plan:
+    """Plan a reading. A stream whose place is uncertain waits for the last one, so that it is said once."""
+    skips, doubts = {}, {}
+    for stream, (skip, doubt) in places(searches, complete=complete).items():
+        waits = doubt is Doubt.UNCERTAIN and not exited
+        skips[stream] = Skip(2**62, head=b"", before=b"") if waits else skip
+        if doubt is not None:
+            doubts[stream] = doubt
+    return _Plan(skips, doubts)
 
 
-async def _remark(output: Output, stream: Stream, why: str, also: str) -> None:
-    log.warning("run.output_uncertain", run=output.capture.run_id, stream=stream.name.lower(), why=why)
-    await output.capture.remark(f"[runsd: {stream.name.lower()}: {why}; output may be missing {also}here]")
+async def _copy(
+    output: Output,
+    record: AsyncIterator[tuple[Stream, bytes]],
+    known: Mapping[Stream, Known],
+    plan: _Plan,
+    until: float = math.inf,
+) -> bool:
+    """Store what is new; False once so much was written that a file may be full. Raises Astray."""
+    written = Written()
+    async for stream, data in record:
+        if new := plan.skips[stream].feed(data):
+            if (doubt := plan.doubts.pop(stream, None)) is not None:
+                await _say(output, stream, _DOUBTS[doubt])
+            known[stream].copied(plan.skips[stream].completed + new)
+            plan.skips[stream].completed = b""
+            await output.capture.feed(stream, new)
+        if written.feed(data) >= until:
+            return False
+    return True
+
+
+async def _say_short(output: Output, skips: Mapping[Stream, Skip]) -> None:
+    for stream in (stream for stream, skip in skips.items() if skip.left):
+        await _say(output, stream, _SHORT)
+
+
+async def _say(output: Output, stream: Stream, what: str) -> None:
+    name = stream.name.lower()
+    log.warning("run.output_uncertain", run=output.capture.run_id, stream=name, why=what)
+    await output.capture.remark(f"[runsd: {name}: {what} here]")
+
+
+async def _until_exit(output: Output, within_s: float) -> None:
+    try:
+        async with asyncio.timeout(within_s):
+            await output.engine.wait(output.container)
+    except TimeoutError:
+        return

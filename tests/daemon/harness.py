@@ -231,11 +231,11 @@ class Daemon:
             record = self.eye.inspect_container(container_name(handle.id))
         return Witnessed(handle.wait(ENDED_S), record)
 
-    def open_gate(self, run_id: str, attempt: int = 1) -> None:
-        """Let a script go on that waits at the GATE."""
+    def open_gate(self, run_id: str, attempt: int = 1, *, name: str = "gate") -> None:
+        """Let a script go on that waits at the GATE, or for another file in the root directory."""
         text = io.BytesIO()
         with tarfile.open(fileobj=text, mode="w") as tar:
-            tar.addfile(tarfile.TarInfo("gate"))
+            tar.addfile(tarfile.TarInfo(name))
         assert self.eye.put_archive(container_name(run_id, attempt), "/", text.getvalue())
 
     def inspect(self, run_id: str, attempt: int = 1) -> dict[str, Any]:
