@@ -110,7 +110,8 @@ def split_reference(reference: str) -> tuple[str, str]:
 
 
 def _log_file_bytes(inspected: Json) -> int | None:
-    config: dict[str, str] = inspected["HostConfig"]["LogConfig"]["Config"] or {}
+    host: Json = inspected.get("HostConfig") or {}
+    config: dict[str, str] = (host.get("LogConfig") or {}).get("Config") or {}
     size = config.get("max-size", "")
     return int(size) if size.isdecimal() else None
 
