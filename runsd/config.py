@@ -9,13 +9,22 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import psutil
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from runsd_sdk import quantity
 from runsd_sdk.spec import Cpu, Memory
 
 from runsd.errors import Refused
 
 _PREFIX = "RUNSD_"
+
+
+def _is_size(value: str | int) -> str | int:
+    quantity.memory_bytes(value, minimum=0)
+    return value
+
+
+Size = Annotated[str | int, AfterValidator(_is_size)]
+"""A quantity such as ``"10Gi"``, or a number of bytes."""
 
 
 class _Section(BaseModel):
@@ -83,6 +92,36 @@ class LogSettings(_Section):
     )
 
 
+class RetentionSettings(_Section):
+    """How long what is over is kept, and how much of the disk stays free. 0 means for ever, or no limit."""
+
+    runs_days: Annotated[float, Field(ge=0)] = Field(365, description="ended runs are forgotten after this")
+    logs_days: Annotated[float, Field(ge=0)] = Field(90, description="output of ended runs is kept this long")
+    events_days: Annotated[float, Field(ge=0)] = Field(
+        90, description="events of ended runs are kept this long"
+    )
+    max_runs: Annotated[int, Field(ge=0)] = Field(
+        1_000_000, description="of more ended runs the oldest are forgotten"
+    )
+    max_log_bytes: Size = Field("10Gi", description="of more output that of the oldest ended runs is deleted")
+    max_events: Annotated[int, Field(ge=0)] = Field(
+        5_000_000, description="of more events the oldest are deleted"
+    )
+    min_free_bytes: Size = Field(
+        "1Gi", description="with less free disk no run is accepted or started; those that run go on"
+    )
+
+    @property
+    def log_bytes(self) -> int:
+        """The most output to keep, in bytes; 0 for no limit."""
+        return quantity.memory_bytes(self.max_log_bytes, minimum=0)
+
+    @property
+    def free_bytes(self) -> int:
+        """The least free disk, in bytes."""
+        return quantity.memory_bytes(self.min_free_bytes, minimum=0)
+
+
 class BillingSettings(_Section):
     """The price list."""
 
@@ -108,6 +147,7 @@ class Settings(_Section):
     defaults: DefaultSettings = DefaultSettings()
     images: ImageSettings = ImageSettings()
     logs: LogSettings = LogSettings()
+    retention: RetentionSettings = RetentionSettings()
     billing: BillingSettings = BillingSettings()
     network: NetworkSettings = NetworkSettings()
 

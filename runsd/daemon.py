@@ -20,6 +20,7 @@ from runsd.engine.docker import DockerEngine
 from runsd.ids import Ids
 from runsd.logs.capture import LogWriter
 from runsd.logs.database import open_logs
+from runsd.logs.kept import KeptLogs
 from runsd.logs.reader import LogReader
 from runsd.logs.samples import Samples
 from runsd.metrics import Metrics
@@ -28,12 +29,15 @@ from runsd.sockets import listening_socket
 from runsd.store.attempts import Attempts
 from runsd.store.database import instance_of, open_database
 from runsd.store.events import Events
+from runsd.store.retention import Retention
 from runsd.store.runs import Runs
 from runsd.store.timers import Timers
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
+from runsd.supervise.disk import DiskWatch, places_on_disk
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.images import Images
+from runsd.supervise.janitor import Janitor
 from runsd.supervise.reconcile import Reconciler
 from runsd.supervise.scheduler import Scheduler
 from runsd.supervise.supervisor import Supervisor
@@ -75,6 +79,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             stack.push_async_callback(db.close)
             logs_db = await open_logs(places.data_dir / LOGS)
             stack.push_async_callback(logs_db.close)
+        files = (db, logs_db)
         engine = DockerEngine.at(settings.engine.host)
         stack.push_async_callback(engine.close)
 
@@ -100,6 +105,14 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             on_return=usage.fit,
         )
         await monitor.ask()
+        disk = DiskWatch(
+            lambda: places_on_disk(places.data_dir, monitor, host),
+            min_free_bytes=settings.retention.free_bytes,
+            signals=signals,
+        )
+        for file in files:
+            file.on_refusal = disk.refused
+        await disk.look()
         tools = Tools(
             engine=engine,
             attempts=attempts,
@@ -118,14 +131,26 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         )
         supervisor = Supervisor(tools, monitor, on_end=lambda: signals.notify("queue"))
         scheduler = Scheduler(
-            attempts, supervisor, monitor, capacity=capacity, metrics=metrics, signals=signals, clock=now_us
+            attempts,
+            supervisor,
+            monitor,
+            disk,
+            capacity=capacity,
+            metrics=metrics,
+            signals=signals,
+            clock=now_us,
         )
         engine_volumes = EngineVolumes(engine, volumes, instance=instance)
         reconciler = Reconciler(
-            engine, attempts, runs, supervisor, monitor, usage, engine_volumes,
+            engine, attempts, supervisor, monitor, usage, engine_volumes,
             instance=instance, signals=signals, clock=now_us,
         )  # fmt: skip
         timekeeper = Timekeeper(Timers(db), boot=boot, clock=now_us, signals=signals)
+        retention, kept_logs = Retention(db, clock=now_us), KeptLogs(logs_db)
+        janitor = Janitor(
+            retention, kept_logs, files, hurry=lambda: not disk.enough,
+            settings=settings.retention, metrics=metrics, signals=signals, clock=now_us,
+        )  # fmt: skip
         services = Services(
             settings=settings,
             capacity=capacity,
@@ -138,6 +163,9 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             usage_lines=UsageLines(db),
             logs=LogReader(logs_db),
             samples=samples,
+            retention=retention,
+            kept_logs=kept_logs,
+            disk=disk,
             engine=engine,
             monitor=monitor,
             scheduler=scheduler,
@@ -156,11 +184,9 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(supervisor.detach)
 
+        endless = (*files, writer, monitor, disk, usage, timekeeper, reconciler, scheduler, janitor)
         async with asyncio.TaskGroup() as group:
-            loops = [
-                group.create_task(loop.serve(), name=type(loop).__name__)
-                for loop in (db, logs_db, writer, monitor, usage, timekeeper, reconciler, scheduler)
-            ]
+            loops = [group.create_task(loop.serve(), name=type(loop).__name__) for loop in endless]
             loops.append(group.create_task(notify.keep_alive(), name="watchdog"))
             await web.SockSite(runner, listener).start()
             notify.ready()

@@ -49,10 +49,12 @@ class Step(StrEnum):
     FINISH = "finish"  # commit: outcome and bill
     RETRY = "retry"  # commit: outcome and bill of an attempt, another follows
     REMOVE = "remove"  # Engine: the container is removed
-    FORGET_LOGS = "forget_logs"  # commit: output of a deleted run is gone
+    MARK_LOGS = "mark_logs"  # commit: output of ended runs is about to be deleted
+    FORGET_LOGS = "forget_logs"  # commit: some of it is gone
     FORGET = "forget"  # commit: a deleted run is gone
-    CLOCK = "clock"  # commit: the host's clock was stepped, and timers with it
+    FORGET_EVENTS = "forget_events"  # commit: events are over age
     FORGET_KEYS = "forget_keys"  # commit: idempotency keys are over age
+    CLOCK = "clock"  # commit: the host's clock was stepped, and timers with it
     ADD_VOLUME = "add_volume"  # commit: a volume is wanted
     CREATE_VOLUME = "create_volume"  # Engine: it is made
     KEEP_VOLUME = "keep_volume"  # commit: it is there, or could not be removed

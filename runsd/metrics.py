@@ -24,6 +24,22 @@ class Metrics:
         self.waited = self._histogram("runsd_queue_seconds", "Time from acceptance to the container's start")
         self.ran = self._histogram("runsd_run_seconds", "Time from the container's start to its end")
         self.log_bytes = self._counter("runsd_log_bytes", "Bytes of output captured")
+        self.forgotten = Counter(
+            "runsd_retention_forgotten",
+            "What retention has removed: runs, or logs of runs that stay",
+            ("kind",),
+            registry=self._registry,
+        )
+        self.disk_free = Gauge(
+            "runsd_disk_free_bytes",
+            "Free space where runsd (data) and the Docker Engine (engine) write",
+            ("place",),
+            registry=self._registry,
+        )
+        self.disk_pressure = self._gauge(
+            "runsd_disk_pressure", "1 while too little disk is free for new runs"
+        )
+        self.kept_log_bytes = self._gauge("runsd_kept_log_bytes", "Size of all output that is kept")
         self.engine_up = self._gauge("runsd_engine_up", "1 while the Docker Engine answers")
         self.engine_stuck = self._gauge("runsd_engine_stuck", "1 while it answers but leaves calls waiting")
         self.admitting = self._gauge("runsd_admitting", "1 while queued runs are started")

@@ -35,6 +35,8 @@ def migrate(path: Path, migrations: Sequence[str]) -> None:
         if present > len(migrations):
             raise NotNow(_too_new(path, present, len(migrations)))
         if present < len(migrations):
+            # Free pages can be given back to the disk, some at a time: heeded in a new file, and only here.
+            connection.execute("pragma auto_vacuum = incremental")
             connection.execute("pragma journal_mode = wal")
             if present:
                 _copy(connection, path, present)

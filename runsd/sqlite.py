@@ -6,10 +6,12 @@ cancelled, and the cost of the sync is shared by all who write at that moment.
 """
 
 import asyncio
+import os
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,8 +29,11 @@ _Pending = tuple[Job[Any], Step, "asyncio.Future[Any]"]
 
 _MOST_JOBS = 256
 _READERS = 2
+# secure_delete: Debian's SQLite overwrites what is deleted with zeros, which costs as much as writing it did;
+# "fast" does so only where it is free.
 # synchronous=FULL: a commit has reached the disk when it returns; NORMAL may lose it in a power cut.
 _PRAGMAS = (
+    "pragma secure_delete = fast",
     "pragma journal_mode = wal",
     "pragma synchronous = full",
     "pragma foreign_keys = on",
@@ -36,7 +41,17 @@ _PRAGMAS = (
     # What a long reader (a backup) has made the WAL grow by is given back.
     "pragma journal_size_limit = 67108864",
 )
+# With so little free, a file that cannot be opened needs no other explanation.
+_NO_DISK_BYTES = 1024**2
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """How many bytes of a file hold something, and how many are free within it."""
+
+    used_bytes: int
+    free_bytes: int
 
 
 class Sqlite:
@@ -49,6 +64,8 @@ class Sqlite:
         for reader in readers:
             self._idle.put_nowait(reader)
         self._jobs: asyncio.Queue[_Pending | None] = asyncio.Queue()
+        self._refused = False
+        self.on_refusal: Callable[[], None] = _nobody
         self._committing = asyncio.create_task(self._commit_groups(), name="sqlite-writer")
 
     @classmethod
@@ -72,7 +89,7 @@ class Sqlite:
             for connection in connections:
                 await connection.close()
             if isinstance(failure, sqlite3.Error):
-                raise NotNow(f"cannot open the database {path}: {failure}") from failure
+                raise NotNow(f"cannot open the database {path}: {failure}{_remedy(path)}") from failure
             raise
         return cls(connections[0], connections[1:])
 
@@ -110,6 +127,26 @@ class Sqlite:
         rows = await self.all(sql, parameters)
         return rows[0] if rows else None
 
+    async def space(self) -> Space:
+        """Return how full the file is."""
+        async with self.reading() as reader:
+            size, count, free = [
+                await _pragma(reader, name) for name in ("page_size", "page_count", "freelist_count")
+            ]
+        return Space(size * (count - free), size * free)
+
+    async def give_back(self, most_bytes: int) -> None:
+        """Give up to so many free bytes back to the disk, in one short transaction of its own.
+
+        A file that was made without auto_vacuum keeps them. Raises NotNow when the disk fails.
+        """
+        async with self.reading() as connection:
+            pages = max(1, most_bytes // await _pragma(connection, "page_size"))
+            # As a script: Python steps a single statement without rows once, which moves a single page.
+            await connection.executescript(
+                f"pragma incremental_vacuum({pages}); pragma wal_checkpoint(passive)"
+            )
+
     async def close(self) -> None:
         """Commit what was handed in, then close."""
         self._jobs.put_nowait(None)
@@ -137,10 +174,12 @@ class Sqlite:
             for _, step, _ in group:
                 faults.after(step)
         except sqlite3.Error as failure:
-            log.error("sqlite.commit_failed", error=str(failure), jobs=len(group))
+            self._note_refusal(failure)
             await self._roll_back()
             refusal = NotNow(f"cannot write to the database: {failure}; free some disk space", code="disk")
             ended = [(done, None, refusal) for _, _, done in group]
+        else:
+            self._refused = False
         for done, value, raised in ended:
             if done.cancelled():
                 continue
@@ -148,6 +187,13 @@ class Sqlite:
                 done.set_result(value)
             else:
                 done.set_exception(raised)
+
+    def _note_refusal(self, failure: sqlite3.Error) -> None:
+        """Say it once: whoever wants to write tries again and again, and the log may be on the same disk."""
+        if not self._refused:
+            log.error("sqlite.commit_failed", error=str(failure))
+        self._refused = True
+        self.on_refusal()
 
     async def _roll_back(self) -> None:
         """Leave the transaction; SQLite may have left it already, and on a bad disk even this can fail."""
@@ -175,3 +221,21 @@ def statements(path: Path) -> dict[str, str]:
     """Read a file of SQL in which ``-- name: x`` stands above each statement."""
     parts = re.split(r"^-- name: (\w+)\n", path.read_text(), flags=re.MULTILINE)
     return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+async def _pragma(connection: aiosqlite.Connection, name: str) -> int:
+    return int(next(iter(await connection.execute_fetchall(f"pragma {name}")))[0])
+
+
+def _nobody() -> None:
+    """Tell nobody."""
+
+
+def _remedy(path: Path) -> str:
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return ""
+    if disk.f_bavail * disk.f_frsize > _NO_DISK_BYTES:
+        return ""
+    return f"; the disk that holds {path.parent} is full: free some space there, then start runsd again"

@@ -21,6 +21,7 @@ class Surroundings:
     not_before: datetime | None
     now: datetime
     pulled: Mapping[str, int]
+    disk_message: str | None = None
 
 
 _NEXT_STEP: Final[dict[Reason, str | None]] = {
@@ -71,6 +72,9 @@ def _live(run: Run, around: Surroundings) -> tuple[str, list[str], str | None]:
     step = "mend the Engine (runsd doctor says how); nothing is lost meanwhile" if trouble else None
     if run.phase is Phase.QUEUED:
         summary, details = _queued(run, around)
+        if around.disk_message:
+            trouble.append(f"no run is started at the moment: {around.disk_message}")
+            step = step or "free some disk space; the queue is kept and goes on by itself"
         return summary, trouble + details, step
     said = {
         Phase.PULLING: f"its image {run.spec.image} is being pulled",

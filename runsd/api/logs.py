@@ -1,10 +1,12 @@
 """Logs over HTTP: exact bytes or entries, from a cursor or from the end, followed or not."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from aiohttp import web
 from pydantic import Field
+from runsd_sdk.run import LogEntry
 
 from runsd.api.call import Call, Query
 from runsd.api.streams import KEEP_ALIVE_S, NDJSON, SSE, TEXT, Item, Streamed, streaming
@@ -34,7 +36,7 @@ async def read(call: Call) -> web.StreamResponse:
     """Send a run's log in the format that Accept names: text, lines of JSON or server-sent events."""
     asked: LogsQuery = call.query
     format = call.accepts(SSE, NDJSON, TEXT) or TEXT
-    await call.services.runs.get(call.project, call.id)
+    run = await call.services.runs.get(call.project, call.id)
     query = LogQuery(call.id, asked.attempt, _STREAMS[asked.stream])
     since = call.request.headers.get("Last-Event-ID") or asked.since
     until = Cursor.parse(asked.until) if asked.until else None
@@ -43,9 +45,21 @@ async def read(call: Call) -> web.StreamResponse:
     elif asked.tail is not None:
         query = replace(query, since=await call.services.logs.tail(query, asked.tail))
     async with streaming(call, format) as out:
+        if run.logs.deleted_at is not None:
+            await _remark_deleted(out, run.logs.deleted_at, query.since, format=format)
         if await _send(call, query, out, until, format=format):
             await out.end()
     return out.response
+
+
+async def _remark_deleted(out: Streamed, at: datetime, since: Cursor, *, format: str) -> None:
+    """Say why there is nothing to read any more."""
+    text = f"[runsd: the output of this run was deleted on {at:%Y-%m-%d} by this host's retention]\n"
+    if format == TEXT:
+        await out.bytes(text.encode())
+    else:
+        entry = LogEntry(cursor=str(since), time=at, stream=Stream.SYSTEM.name.lower(), text=text)
+        await out.items([Item(entry.cursor, "log", entry)])
 
 
 async def _send(call: Call, query: LogQuery, out: Streamed, until: Cursor | None, *, format: str) -> bool:

@@ -74,7 +74,7 @@ async def create_batch(call: Call) -> Reply:
     submission = Submission(
         call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()), one=False
     )
-    accepted = await services.runs.submit(submission)
+    accepted = await services.runs.submit(submission, check=services.disk.check)
     _announce(call, accepted.runs, replayed=accepted.replayed)
     return Reply(RunBatch(data=accepted.runs), *_created(replayed=accepted.replayed))
 
@@ -129,14 +129,15 @@ async def result(call: Call) -> Reply:
             f"cannot give the result of {run.id}: it is {run.phase}; await it first", code="not_over"
         )
     out, out_cut = await call.services.logs.last_bytes(run.id, run.attempt, Stream.STDOUT)
+    deleted = run.logs.deleted_at is not None
     err, err_cut = await call.services.logs.last_bytes(run.id, run.attempt, Stream.STDERR)
     return Reply(
         RunResult(
             **dict(run),
             stdout=out.decode("utf-8", "replace"),
             stderr=err.decode("utf-8", "replace"),
-            stdout_truncated=out_cut,
-            stderr_truncated=err_cut,
+            stdout_truncated=out_cut or len(out) < (run.logs.stdout_bytes if deleted else 0),
+            stderr_truncated=err_cut or len(err) < (run.logs.stderr_bytes if deleted else 0),
         )
     )
 
@@ -167,7 +168,8 @@ async def delete(call: Call) -> Reply:
     services = call.services
     run = await services.runs.get(call.project, call.id)
     if run.status.terminal:
-        await services.samples.forget(run.id)
+        await services.retention.mark_logs_deleted([run.id])
+        await services.kept_logs.forget(run.id)
     await services.runs.forget(call.project, call.id)
     services.signals.notify(f"run:{call.id}", "events")
     return Reply(status=HTTPStatus.NO_CONTENT)
@@ -204,6 +206,7 @@ async def why(call: Call) -> Reply:
         ahead=place.ahead,
         free=services.capacity - held(await services.attempts.holding()),
         engine_message=services.monitor.trouble or await _elsewhere(call, run),
+        disk_message=services.disk.message,
         not_before=_instant(place.not_before_us),
         now=instant(services.clock()),
         pulled=await _pulled(call, run),
@@ -241,7 +244,8 @@ async def _submit(call: Call, spec: RunSpec, said: Any, *, rerun_of: str | None 
             call.fingerprint(said),
             rerun_of=rerun_of,
             trigger="api" if rerun_of is None else "rerun",
-        )
+        ),
+        check=services.disk.check,
     )
     if not accepted.runs:
         raise Conflicting(

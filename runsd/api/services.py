@@ -7,15 +7,18 @@ from runsd.admission import Resources
 from runsd.clock import Clock
 from runsd.config import Settings
 from runsd.engine.port import Engine
+from runsd.logs.kept import KeptLogs
 from runsd.logs.reader import LogReader
 from runsd.logs.samples import Samples
 from runsd.metrics import Metrics
 from runsd.signals import Signals
 from runsd.store.attempts import Attempts
 from runsd.store.events import Events
+from runsd.store.retention import Retention
 from runsd.store.runs import Runs
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
+from runsd.supervise.disk import DiskWatch
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.scheduler import Scheduler
 from runsd.supervise.usage import UsageMeter
@@ -37,6 +40,9 @@ class Services:
     usage_lines: UsageLines
     logs: LogReader
     samples: Samples
+    retention: Retention
+    kept_logs: KeptLogs
+    disk: DiskWatch
     engine: Engine
     monitor: EngineMonitor
     scheduler: Scheduler

@@ -1,26 +1,33 @@
 """The daemon about itself: health, info, metrics."""
 
 from aiohttp import web
-from runsd_sdk.host import Capacity, EngineState, Health, Info
+from runsd_sdk.host import Capacity, DiskHealth, EngineState, Health, Info
 
 from runsd import __version__
 from runsd.admission import Resources, held
 from runsd.api.call import Call, Reply
 from runsd.clock import instant
 from runsd.metrics import CONTENT_TYPE
+from runsd.supervise.disk import DiskWatch
 
 
 async def health(call: Call) -> Reply:
     """Say whether daemon and Engine are well; an answer at all means that the daemon is."""
     services = call.services
     engine = services.monitor.health
-    status = "draining" if services.draining.is_set() else "degraded" if engine.message else "ok"
-    message = None
+    message = services.disk.message
     if engine.message:
         trouble = "does not answer" if not engine.reachable else "is stuck"
         message = f"runsd is well, but the Docker Engine {trouble}: runs are kept and go on when it is well"
+    status = "draining" if services.draining.is_set() else "ok" if message is None else "degraded"
     return Reply(
-        Health(status=status, engine=engine, admitting=services.scheduler.admitting, message=message)
+        Health(
+            status=status,
+            engine=engine,
+            disks=_disks(services.disk),
+            admitting=services.scheduler.admitting,
+            message=message,
+        )
     )
 
 
@@ -59,7 +66,24 @@ async def metrics(call: Call) -> web.Response:
     figures.cpu_in_use.set(in_use.cpu_milli / 1000)
     figures.memory_capacity.set(services.capacity.memory_bytes)
     figures.memory_in_use.set(in_use.memory_bytes)
+    for room in services.disk.rooms:
+        figures.disk_free.labels(room.place).set(room.free_bytes)
+    figures.disk_pressure.set(not services.disk.enough)
+    figures.kept_log_bytes.set(await services.kept_logs.used_bytes())
     return web.Response(body=figures.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _disks(disk: DiskWatch) -> list[DiskHealth]:
+    return [
+        DiskHealth(
+            place=room.place,
+            path=str(room.path),
+            free_bytes=room.free_bytes,
+            min_free_bytes=disk.min_free_bytes,
+            short=room.place in disk.short,
+        )
+        for room in disk.rooms
+    ]
 
 
 def _capacity(resources: Resources) -> Capacity:

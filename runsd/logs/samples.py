@@ -1,4 +1,4 @@
-"""Samples: processor time and memory of running attempts, and forgetting what a run left behind."""
+"""Samples: processor time and memory of running attempts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,6 @@ from runsd.sqlite import Sqlite
 
 _INSERT = "insert or ignore into samples values (:run_id, :attempt, :at_us, :cpu_us, :memory_bytes)"
 _SELECT = "select * from samples where run_id = :run_id order by attempt, at_us"
-_FORGET = (
-    "delete from samples where run_id = :run_id",
-    "delete from chunks where id in (select id from chunks where run_id = :run_id limit 200)",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +58,3 @@ class Samples:
             Sample(time=instant(r["at_us"]), cpu_seconds=r["cpu_us"] / 1e6, memory_bytes=r["memory_bytes"])
             for r in rows
         ]
-
-    async def forget(self, run_id: str) -> None:
-        """Delete a run's output and samples, a little at a time so that nobody waits for it."""
-
-        async def job(db: aiosqlite.Connection) -> int:
-            for sql in _FORGET:
-                cursor = await db.execute(sql, {"run_id": run_id})
-            return cursor.rowcount
-
-        while await self._db.write(job, Step.FORGET_LOGS):
-            pass

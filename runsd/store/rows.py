@@ -38,7 +38,8 @@ def run_of(row: sqlite3.Row, price_usd: Decimal) -> Run:
         logs=RunLogs(
             stdout_bytes=row["stdout_bytes"],
             stderr_bytes=row["stderr_bytes"],
-            truncated=bool(row["logs_truncated"]),
+            truncated=bool(row["logs_truncated"]) or row["logs_deleted_us"] is not None,
+            deleted_at=instant_or_none(row["logs_deleted_us"]),
         ),
         trigger=row["trigger"],
         rerun_of=row["rerun_of"],

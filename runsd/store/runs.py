@@ -63,10 +63,11 @@ class Runs:
         self._hostname = hostname
         self._price_usd = price_usd
 
-    async def submit(self, submission: Submission) -> Accepted:
+    async def submit(self, submission: Submission, *, check: Callable[[], None] = lambda: None) -> Accepted:
         """Accept all runs of a submission in one transaction; they survive a power cut when this returns.
 
-        Raises Conflicting when the key was used with another request, Refused for an unknown volume.
+        ``check`` may raise what forbids to accept any; a repetition is answered all the same. Raises
+        Conflicting when the key was used with another request, Refused for an unknown volume.
         """
 
         async def job(db: aiosqlite.Connection) -> Accepted:
@@ -74,6 +75,7 @@ class Runs:
             ids = await _replayed(db, submission, now)
             replayed = ids is not None
             if ids is None:
+                check()
                 ids = await self._insert(db, submission, now)
             rows = await db.execute_fetchall(SQL["many"], {"ids": json.dumps(ids)})
             by_id = {row["id"]: run_of(row, self._price_usd) for row in rows}
@@ -162,14 +164,6 @@ class Runs:
         run = await self.get(project, id)
         if not run.status.terminal or not await self._db.write(job, Step.FORGET):
             raise Conflicting(f"cannot delete {id}: it is {run.status}; cancel it first")
-
-    async def forget_keys(self) -> None:
-        """Drop idempotency keys that are older than a day."""
-
-        async def job(db: aiosqlite.Connection) -> None:
-            await db.execute(SQL["forget_keys"], {"oldest": self._clock() - KEY_LIFETIME_US})
-
-        await self._db.write(job, Step.FORGET_KEYS)
 
     async def _insert(self, db: aiosqlite.Connection, submission: Submission, now: int) -> list[str]:
         specs = await resolve_mounts(db, submission.project, submission.specs, one=submission.one)

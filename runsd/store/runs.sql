@@ -24,9 +24,6 @@ where project = :project and key = :key and created_us > :oldest
 insert or replace into idempotency_keys (project, key, fingerprint, run_ids, created_us)
 values (:project, :key, :fingerprint, :run_ids, :now)
 
--- name: forget_keys
-delete from idempotency_keys where created_us <= :oldest
-
 -- name: get
 select * from runs where id = :id and project = :project
 

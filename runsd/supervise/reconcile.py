@@ -14,7 +14,6 @@ from runsd.engine.port import Engine, Found
 from runsd.errors import EngineRefused, RunsdError
 from runsd.signals import Signals, woken
 from runsd.store.attempts import Attempts
-from runsd.store.runs import Runs
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.naming import INSTANCE, attempt_of, attempt_of_name, container_name
 from runsd.supervise.supervisor import Supervisor
@@ -55,7 +54,6 @@ class Reconciler:
         self,
         engine: Engine,
         attempts: Attempts,
-        runs: Runs,
         supervisor: Supervisor,
         monitor: EngineMonitor,
         usage: UsageMeter,
@@ -67,7 +65,6 @@ class Reconciler:
     ) -> None:
         self._engine = engine
         self._attempts = attempts
-        self._runs = runs
         self._supervisor = supervisor
         self._monitor = monitor
         self._usage = usage
@@ -90,7 +87,6 @@ class Reconciler:
     async def _reconcile(self) -> None:
         for run_id in await self._attempts.live():
             self._supervisor.take_up(run_id)
-        await self._runs.forget_keys()
         if not self._monitor.reachable:
             return
         # What is listed before the rows are read cannot be younger than they are.

@@ -11,6 +11,7 @@ from runsd.errors import RunsdError
 from runsd.metrics import Metrics
 from runsd.signals import Signals, woken
 from runsd.store.attempts import Attempts
+from runsd.supervise.disk import DiskWatch
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.supervisor import Supervisor
 
@@ -30,6 +31,7 @@ class Scheduler:
         attempts: Attempts,
         supervisor: Supervisor,
         monitor: EngineMonitor,
+        disk: DiskWatch,
         *,
         capacity: Resources,
         metrics: Metrics,
@@ -39,6 +41,7 @@ class Scheduler:
         self._attempts = attempts
         self._supervisor = supervisor
         self._monitor = monitor
+        self._disk = disk
         self._capacity = capacity
         self._metrics = metrics
         self._signals = signals
@@ -48,7 +51,7 @@ class Scheduler:
     @property
     def admitting(self) -> bool:
         """Whether runs are started at the moment."""
-        return self._monitor.trouble is None and not self.draining
+        return self._monitor.trouble is None and self._disk.enough and not self.draining
 
     async def serve(self) -> None:
         """Admit for as long as the daemon lives."""

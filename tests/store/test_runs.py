@@ -105,15 +105,6 @@ async def test_a_key_is_forgotten_after_a_day(desk: Desk) -> None:
     assert (await keyed(desk, "other")).replayed
 
 
-async def test_old_keys_are_swept(desk: Desk) -> None:
-    await keyed(desk)
-    desk.hands.forward(DAY_S / 2)
-    await keyed(desk, key="young")
-    desk.hands.forward(DAY_S / 2 + 1)
-    await desk.runs.forget_keys()
-    assert [row["key"] for row in await desk.db.all("select key from idempotency_keys")] == ["young"]
-
-
 async def test_twenty_repetitions_at_once_make_one_run(desk: Desk) -> None:
     accepted = await asyncio.gather(*(keyed(desk) for _ in range(20)))
     assert len({one.runs[0].id for one in accepted}) == 1

@@ -136,3 +136,14 @@ def test_the_hosts_capacity_is_what_was_said_or_what_is_there_less_the_reserve(f
     assert one - two == 64 * 2**20
     assert Settings().host_cpu_milli % 1000 == 0
     assert loaded(file, RUNSD_CAPACITY__RESERVE_MEMORY="1Pi").settings.host_memory_bytes == 0
+
+
+def test_sizes_are_quantities_or_bytes_and_nothing_else(file: Path) -> None:
+    retention = loaded(
+        file, "[retention]\nmin_free_bytes = 1048576\nmax_log_bytes = '2Gi'"
+    ).settings.retention
+    assert (retention.free_bytes, retention.log_bytes) == (1048576, 2 * 1024**3)
+    retention = loaded(file, RUNSD_RETENTION__MIN_FREE_BYTES="512Mi").settings.retention
+    assert retention.free_bytes == 512 * 1024**2
+    assert "retention.min_free_bytes" in refusal(file, "[retention]\nmin_free_bytes = 'much'")
+    assert "retention.runs_days" in refusal(file, "[retention]\nruns_days = -1")

@@ -138,3 +138,15 @@ def test_a_deadline_is_told_and_is_never_in_the_past() -> None:
     assert ahead.details == ["its deadline is at 01:01:30 UTC, in 90 s"]
     behind = explain(run(Phase.STOPPING, deadline_at=NOW - timedelta(seconds=5)), CALM)
     assert behind.details == ["its deadline is at 00:59:55 UTC, in 0 s"]
+
+
+def test_a_queued_run_says_that_the_disk_is_full() -> None:
+    why = explain(run(Phase.QUEUED), replace(CALM, disk_message="only 3 MiB are free at /data"))
+    assert "no run is started at the moment: only 3 MiB are free at /data" in why.details
+    assert why.next_step is not None
+    assert "free some disk space" in why.next_step
+
+
+def test_a_live_run_does_not_mind_the_disk() -> None:
+    full = replace(CALM, disk_message="only 3 MiB are free at /data")
+    assert explain(run(Phase.RUNNING), full) == explain(run(Phase.RUNNING), CALM)

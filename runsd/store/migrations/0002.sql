@@ -15,3 +15,7 @@ alter table volumes add column deleting_us integer;
 
 -- Every filter of the list of runs has an index that keeps its runs in the order of their ids: see listing.py.
 create index runs_by_task on runs (project, task, id) where task is not null;
+
+-- What is over, by when it ended: whoever forgets old runs and their output begins at the oldest.
+create index runs_by_end on runs (finished_us) where phase = 'finished';
+create index runs_with_log on runs (finished_us) where phase = 'finished' and logs_deleted_us is null;

@@ -65,11 +65,22 @@ class EngineHealth(Answer):
     message: str | None
 
 
+class DiskHealth(Answer):
+    """The free space of a file system: of runsd's own files (``data``) or the Engine's (``engine``)."""
+
+    place: str
+    path: str
+    free_bytes: int
+    min_free_bytes: int
+    short: bool
+
+
 class Health(Answer):
-    """``status`` is ``ok``, ``degraded`` (the Engine is in trouble) or ``draining``."""
+    """``status`` is ``ok``, ``degraded`` (the Engine or a disk is in trouble) or ``draining``."""
 
     status: str
     engine: EngineHealth
+    disks: list[DiskHealth] = []
     admitting: bool
     message: str | None
 

@@ -90,11 +90,15 @@ class RunUsage(Answer):
 
 
 class RunLogs(Answer):
-    """How many bytes the last attempt wrote; ``truncated`` when not all of them were kept."""
+    """How many bytes the last attempt wrote; ``truncated`` when not all of them are kept.
+
+    ``deleted_at`` is when the output of an ended run was deleted for its age or for space, if it was.
+    """
 
     stdout_bytes: int = 0
     stderr_bytes: int = 0
     truncated: bool = False
+    deleted_at: Instant | None = None
 
 
 class Run(Answer):

@@ -1,0 +1,85 @@
+"""What is kept of the output of runs: how much it is, of which runs, and deleting it a little at a time."""
+
+import json
+from collections.abc import Sequence
+
+import aiosqlite
+
+from runsd.faults import Step
+from runsd.sqlite import Sqlite
+
+# One transaction deletes no more than this, so that output on its way to the disk hardly waits.
+_MOST_CHUNKS = 256
+_MOST_BYTES = 16 * 1024**2
+_MOST_SAMPLES = 1000
+
+_CHUNKS = """
+select id, length(data) as size from chunks
+where run_id in (select value from json_each(:ids)) limit :limit
+"""
+_SAMPLES = "select 1 from samples where run_id in (select value from json_each(:ids)) limit 1"
+_DROP_CHUNKS = "delete from chunks where id in (select value from json_each(:chunks))"
+_DROP_SAMPLES = """
+delete from samples where (run_id, attempt, at_us) in (
+    select run_id, attempt, at_us from samples
+    where run_id in (select value from json_each(:ids)) limit :limit
+)
+"""
+# Each step looks up the next greater id: the cost is that of the runs, not of their chunks.
+_RUN_IDS = """
+with recursive found (run_id) as (
+    select min(run_id) from {table} where run_id > :after
+    union all
+    select (select min(run_id) from {table} where run_id > found.run_id) from found
+    where found.run_id is not null limit :limit
+)
+select run_id from found where run_id is not null
+"""
+
+
+class KeptLogs:
+    """The output and the samples in ``logs.db``, as whoever deletes them sees it."""
+
+    def __init__(self, db: Sqlite) -> None:
+        self._db = db
+
+    async def used_bytes(self) -> int:
+        """Return how much of the file is in use: output, samples, and what is needed to find them."""
+        return (await self._db.space()).used_bytes
+
+    async def run_ids(self, after: str, limit: int) -> list[str]:
+        """Return the next ids, in their order, of runs of which something is kept."""
+        found: set[str] = set()
+        for table in ("chunks", "samples"):
+            rows = await self._db.all(_RUN_IDS.format(table=table), {"after": after, "limit": limit})
+            found |= {row["run_id"] for row in rows}
+        return sorted(found)[:limit]
+
+    async def forget(self, run_id: str) -> None:
+        """Delete all output and samples of a run."""
+        while await self.forget_some([run_id]):
+            pass
+
+    async def forget_some(self, run_ids: Sequence[str]) -> bool:
+        """Delete some of the output and samples of runs, in one short transaction; say if there was any."""
+        ids = json.dumps(run_ids)
+        chunks = await self._few(ids)
+        if not chunks and await self._db.one(_SAMPLES, {"ids": ids}) is None:
+            return False
+
+        async def job(db: aiosqlite.Connection) -> None:
+            await db.execute(_DROP_CHUNKS, {"chunks": json.dumps(chunks)})
+            await db.execute(_DROP_SAMPLES, {"ids": ids, "limit": _MOST_SAMPLES})
+
+        await self._db.write(job, Step.FORGET_LOGS)
+        return True
+
+    async def _few(self, ids: str) -> list[int]:
+        chunks: list[int] = []
+        size = 0
+        for row in await self._db.all(_CHUNKS, {"ids": ids, "limit": _MOST_CHUNKS}):
+            chunks.append(row["id"])
+            size += row["size"]
+            if size >= _MOST_BYTES:
+                break
+        return chunks
