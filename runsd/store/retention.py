@@ -28,10 +28,10 @@ class Retention:
         self._db = db
         self._clock = clock
 
-    async def newest_kept(self, keep: int) -> int | None:
-        """Return when the last of the newest ``keep`` ended runs ended; None while there are fewer."""
-        row = await self._db.one(SQL["newest_kept"], {"keep": keep})
-        return None if row is None else int(row["finished_us"])
+    async def count_ended(self) -> int:
+        """Count the runs that are over."""
+        row = await self._db.one(SQL["count_ended"])
+        return int(row[0]) if row else 0
 
     async def ended(self, before_us: int, limit: int) -> list[str]:
         """Return the ids of the oldest runs that ended before an instant."""

@@ -1,5 +1,7 @@
--- name: newest_kept
-select finished_us from runs where phase = 'finished' order by finished_us desc limit 1 offset :keep - 1
+-- name: count_ended
+select (select count(*) from runs)
+    - (select count(*) from runs where phase = 'queued')
+    - (select count(*) from runs where phase not in ('queued', 'finished'))
 
 -- name: ended
 select id from runs where phase = 'finished' and finished_us < :before order by finished_us limit :limit
@@ -10,7 +12,7 @@ where phase = 'finished' and logs_deleted_us is null and finished_us < :before
 order by finished_us limit :limit
 
 -- name: without_log
-select each.value as id from json_each(:ids) each left join runs on runs.id = each.value
+select json_each.value as id from json_each(:ids) left join runs on runs.id = json_each.value
 where runs.id is null or runs.logs_deleted_us is not null
 
 -- name: mark

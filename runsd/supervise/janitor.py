@@ -100,16 +100,22 @@ class Janitor:
                 log.info("janitor.swept", runs=len(useless))
 
     async def _forget_runs(self) -> None:
-        before = self._before(self._settings.runs_days)
-        if self._settings.max_runs:
-            before = max(before, await self._retention.newest_kept(self._settings.max_runs) or 0)
-        forgotten = 0
+        before, forgotten = self._before(self._settings.runs_days), 0
         while before and (ended := await self._retention.ended(before, _BATCH)):
-            await self._delete_logs(ended)
-            await self._paced(self._retention.forget(ended))
-            self._signals.notify("events", *(f"run:{run_id}" for run_id in ended))
+            await self._forget(ended)
             forgotten += len(ended)
+        if self._settings.max_runs:
+            over = await self._retention.count_ended() - self._settings.max_runs
+            while over > 0 and (ended := await self._retention.ended(_FOR_EVER, min(_BATCH, over))):
+                await self._forget(ended)
+                forgotten += len(ended)
+                over -= len(ended)
         self._told("runs", forgotten)
+
+    async def _forget(self, ended: Sequence[str]) -> None:
+        await self._delete_logs(ended)
+        await self._paced(self._retention.forget(ended))
+        self._signals.notify("events", *(f"run:{run_id}" for run_id in ended))
 
     async def _forget_old_logs(self) -> None:
         before, deleted = self._before(self._settings.logs_days), 0
