@@ -1,4 +1,4 @@
-"""The command ``runsd``: the daemon, its doctor and its own description."""
+"""The command ``runsd``: the daemon, its doctor, its backups and its own description."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from runsd import __version__, config, logging, places
+from runsd.cli import backup
 from runsd.errors import RunsdError
 
 app = typer.Typer(
@@ -69,6 +70,10 @@ def doctor(
     )
     sys.stdout.write(report.as_json(findings) if as_json else report.as_text(findings))
     raise typer.Exit(1 if report.failed(findings) else 0)
+
+
+app.command()(backup.backup)
+app.command()(backup.restore)
 
 
 @app.command()

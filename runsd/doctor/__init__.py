@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from runsd.clock import Clock, now_us
-from runsd.doctor import engine, host, service
+from runsd.doctor import databases, engine, host, service
 from runsd.doctor.engine import Answers
 from runsd.doctor.finding import Finding, Subject, Verdict, failure
 from runsd.errors import EngineRefused, EngineUnavailable
@@ -22,6 +22,7 @@ CHECKS: Final[tuple[Callable[[Subject], Finding], ...]] = (
     host.capacity,
     host.data_directory,
     host.disk,
+    databases.databases,
     host.credentials,
     service.socket_place,
     service.daemon,

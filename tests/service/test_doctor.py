@@ -20,8 +20,12 @@ from runsd_sdk import RunsClient
 
 from runsd import config
 from runsd.clock import now_us
+from runsd.datadir import RESTORING
 from runsd.doctor import CHECKS, ENGINE_CHECKS, Finding, Subject, Verdict, engine, examine, overall, report
+from runsd.doctor.databases import databases as look_at_databases
 from runsd.doctor.engine import Answers
+from runsd.migrations import migrate
+from runsd.store.database import MIGRATIONS
 from tests.service.launch import PATIENCE_S, RUNSD, ready, run
 
 NOWHERE = "unix:///nowhere/docker.sock"
@@ -398,3 +402,32 @@ def tiny_disk(path: Path) -> Iterator[Path]:
         yield path
     finally:
         subprocess.run(["umount", path], check=True)
+
+
+# The databases
+
+
+@pytest.mark.parametrize("schema", range(len(MIGRATIONS)))
+def test_databases_are_compared_with_what_this_version_knows(tmp_path: Path, schema: int) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    assert databases(tmp_path).said == "none yet"
+    migrate(data / "runsd.db", MIGRATIONS[:schema] or MIGRATIONS)
+    expected = "runsd.db will be brought up to date, with copies of" if schema else "up to date"
+    assert databases(tmp_path).said.startswith(expected)
+    migrate(data / "runsd.db", MIGRATIONS)
+    assert databases(tmp_path).said.startswith("up to date")
+    assert (f"runsd.db.schema-{schema}" in databases(tmp_path).said) == bool(schema)
+    migrate(data / "runsd.db", [*MIGRATIONS, "create table future (x)"])
+    assert "runsd.db: written by a newer runsd" in databases(tmp_path).said
+    assert databases(tmp_path).verdict is Verdict.FAILURE
+
+
+def test_a_directory_that_is_half_restored_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / RESTORING).touch()
+    assert databases(tmp_path).remedy == "repeat `runsd restore` to finish it"
+
+
+def databases(directory: Path) -> Finding:
+    return look_at_databases(subject_of(directory, NOWHERE))

@@ -52,8 +52,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.supervise": LOOPS,
     "runsd.api": STORED | {"runsd.supervise", "runsd.intake", "runsd.why"},
     "runsd.doctor": {"runsd_sdk", *LEAVES, "runsd.admission", "runsd.intake", "runsd.engine"},
+    "runsd.doctor.databases": {
+        "runsd_sdk",
+        *LEAVES,
+        "runsd.doctor",
+        "runsd.datadir",
+        "runsd.store.database",
+        "runsd.logs.database",
+    },
     "runsd.cli": {"runsd_sdk", "runsd.config", "runsd.errors"},
     "runsd.cli.runsd": {"runsd_sdk", "runsd", "runsd.cli"},
+    "runsd.cli.backup": {"runsd_sdk", *LEAVES, "runsd.places", "runsd.backup", "runsd.restore"},
+    "runsd.backup": LEAVES | {"runsd.datadir"},
+    "runsd.restore": LEAVES
+    | {"runsd.datadir", "runsd.backup", "runsd.store.database", "runsd.logs.database"},
     "runsd.daemon": {"runsd_sdk", "runsd"},
 }
 """Each room, and what it may import besides itself. A module is in the room of the longest name above it."""
