@@ -24,6 +24,8 @@ TIMES = 10
 # What is promised (see docs/history.md), and how much slower a busy machine may be.
 BOOT_S, PAGE_MS, GROWTH_BYTES = 2.0, 20.0, 20 * 1024**2
 SLACK = 5
+# A history is of a fixed time, and nothing of it may be forgotten while it is looked at.
+KEEP = {f"RUNSD_RETENTION__{what}": "0" for what in ("RUNS_DAYS", "EVENTS_DAYS", "MAX_RUNS", "MAX_EVENTS")}
 Q = "/v1/runs?"
 LAST_SUMMER = "createdAfter=2025-07-01T00:00:00Z"
 LISTS = {
@@ -90,7 +92,7 @@ def grown(
     directory = tmp_path_factory.mktemp("history")
     (directory / "data").mkdir()
     asyncio.run(history.make(directory / "data" / "runsd.db", History(RUNS)))
-    with Daemon(directory, docker_client, engine_host, image=busybox_image) as daemon:
+    with Daemon(directory, docker_client, engine_host, image=busybox_image, **KEEP) as daemon:
         instances.add(daemon.instance)
         yield daemon
 
