@@ -5,9 +5,11 @@ what the kernel counted there can still be read when the container is gone.
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import re
+import signal
 import socket
 import struct
 from collections.abc import Mapping
@@ -105,6 +107,10 @@ class Cgroups:
                 await asyncio.sleep(_REMOVE_PAUSE_S)
         return await asyncio.to_thread(self._remove, name)
 
+    async def kill(self, name: str) -> int:
+        """Kill every process that is in the cgroup or below it, and return how many there were."""
+        return await asyncio.to_thread(self._kill, name)
+
     async def list_names(self) -> list[str]:
         """Name all cgroups under ours, other daemons' too, also those that are left in one tree only."""
         return await asyncio.to_thread(self._list_names)
@@ -139,6 +145,14 @@ class Cgroups:
     def _remove(self, name: str) -> None:
         for tree in self._trees.every:
             _remove_tree(_below(tree / PARENT, name))
+
+    def _kill(self, name: str) -> int:
+        trees = (_below(tree / PARENT, name) for tree in self._trees.every)
+        processes = {pid for tree in trees for pid in _processes(tree)}
+        for pid in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return len(processes)
 
     def _list_names(self) -> list[str]:
         parents = (tree / PARENT for tree in self._trees.every)
@@ -229,6 +243,16 @@ def _remove_tree(cgroup: Path) -> None:
         cgroup.rmdir()
     except FileNotFoundError:
         return
+
+
+def _processes(cgroup: Path) -> set[int]:
+    try:
+        own = {int(pid) for pid in (cgroup / "cgroup.procs").read_text().split()}
+    except OSError as failure:
+        if failure.errno in (errno.ENOENT, errno.ENODEV):
+            return set()
+        raise
+    return own.union(*(_processes(child) for child in _children(cgroup)))
 
 
 def _children(cgroup: Path) -> list[Path]:

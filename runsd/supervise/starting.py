@@ -1,6 +1,7 @@
 """The start of a made container: a few at once, given up by whoever is asked to stop, believed when seen."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -19,6 +20,13 @@ from runsd.supervise.tools import Gone, NotStarted, Tools
 _LOOK_S = 10.0
 # By convention of shells and of docker: the command was found but is not executable, or was not found.
 NO_COMMAND: Final = (126, 127)
+# An Engine that was killed while it started a container says this to every further start of it. Mostly the
+# program had not begun, but in the end of that time it had, and no answer tells the one from the other.
+_HALF_STARTED = re.compile(r"\btask \S+: already exists")
+_UNKNOWN = (
+    "the Docker Engine was killed while it started the container, and cannot say whether the program ran;"
+    " run it again, or let retries do so (on: lost)"
+)
 
 
 class Start:
@@ -40,6 +48,8 @@ class Start:
                 facts = await self._tools.engine.inspect(container.id)
                 if facts is None:
                     raise Gone from failure
+                if _HALF_STARTED.search(str(failure)):
+                    raise NotStarted(Outcome(Reason.LOST, _UNKNOWN)) from failure
                 raise start_failure(str(failure), facts.exit_code) from failure
         self.seen_us = since_boot_us()
 

@@ -104,12 +104,23 @@ class UsageMeter:
         return Used(usage.cpu_us, usage.memory_peak_bytes or 0, "cgroup", usage.oom_kills or 0)
 
     async def clear(self, name: str) -> None:
-        """Remove the cgroup of an attempt that is over; a busy one is left to the reconciler."""
-        if self._cgroups is not None:
+        """Remove the cgroup of an attempt that is over; a busy one is left to the reconciler.
+
+        An Engine that was killed while it started a container knows nothing of the process that it had made,
+        and lets it wait for ever; nobody else is in the cgroup of an attempt whose container is gone.
+        """
+        if self._cgroups is None:
+            return
+        own = f"{self._instance}.{name}"
+        try:
             try:
-                await self._cgroups.remove(f"{self._instance}.{name}")
-            except OSError as failure:
-                log.warning("cgroup.not_removed", name=name, error=str(failure))
+                await self._cgroups.remove(own)
+            except OSError:
+                killed = await self._cgroups.kill(own)
+                log.warning("cgroup.killed", name=name, processes=killed)
+                await self._cgroups.remove(own)
+        except OSError as failure:
+            log.warning("cgroup.not_removed", name=name, error=str(failure))
 
     async def left_over(self) -> list[str]:
         """Return the names of all attempts of this installation that have a cgroup."""

@@ -116,6 +116,21 @@ async def test_a_busy_cgroup_is_kept_and_said_to_be_busy(
     await engine.remove(container)
 
 
+async def test_processes_that_nobody_knows_are_killed(
+    engine: DockerEngine, cgroups: Cgroups, request_of: RequestOf, name: str
+) -> None:
+    container = await engine.create(request_of("sleep", "60", cgroup_parent=await cgroups.make(name)))
+    await engine.start(container)
+    assert await cgroups.kill(name) >= 1
+    await engine.wait(container)
+    facts = await engine.inspect(container)
+    assert facts is not None
+    assert facts.exit_code == 137
+    await engine.remove(container)
+    await cgroups.remove(name)
+    assert await cgroups.kill(name) == 0
+
+
 @pytest.mark.parametrize("bad", ["", ".", "..", "a/b", "/etc", "a b", "-a"])
 async def test_a_name_that_leads_elsewhere_is_refused(cgroups: Cgroups, bad: str) -> None:
     with pytest.raises(ValueError, match="as a cgroup's name"):

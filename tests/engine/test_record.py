@@ -20,7 +20,7 @@ KINDS = [bytes(range(256)), b"\xe2\x82\xac\xf0\x9f\x98\x80x", b"x"]
 async def test_lines_are_cut_and_bytes_replaced_as_they_are_counted(
     engine: DockerEngine, request_of: RequestOf, eye: docker.DockerClient, seed: int
 ) -> None:
-    written = output(random.Random(seed))  # noqa: S311 - not secret
+    written = output(random.Random(seed))
     container = await engine.create(request_of("cat", "/written"))
     assert eye.containers.get(container).put_archive("/", archive("written", written))
     await engine.start(container)
