@@ -115,12 +115,21 @@ def _outcome(truth: Truth, submission: Submission, run: Run) -> Iterator[str]:
         expected = (*expected, Reason.CANCELLED)
     if truth.engine_died and run.reason is Reason.EXITED:
         pass  # the Engine ended it, and its record says so
+    elif truth.engine_died and run.reason is Reason.LOST and _half_started(container):
+        pass
     elif run.reason not in expected:
         yield f"it ended as {run.reason.value} ({run.message}), expected {[r.value for r in expected]}"
     if container is None and run.reason not in _NEVER_RAN:
         yield f"it ended as {run.reason.value}, and nobody saw its container"
     if (run.status is Status.SUCCEEDED) != (run.reason is Reason.EXITED and run.exit_code == 0):
         yield f"it is {run.status.value} with {run.reason.value} and code {run.exit_code}"
+
+
+def _half_started(container: Container | None) -> bool:
+    """Say whether the Engine died while it started the container: it does not know what came of that."""
+    if container is None or container.started_at is not None:
+        return False
+    return "already exists" in container.state["Error"]
 
 
 # One attempt

@@ -95,7 +95,11 @@ def quick(random: Random, volume: str | None = None) -> Program:
 
 def chatty(random: Random, volume: str | None = None) -> Program:
     """Print some megabyte at once."""
-    count = random.randrange(20_000, 60_000)
+    return lots(random, random.randrange(20_000, 60_000))
+
+
+def lots(random: Random, count: int) -> Program:
+    """Print so many lines at once."""
     return _program(random, "chatty", _awk(count), stdout=count)
 
 

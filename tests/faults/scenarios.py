@@ -10,6 +10,7 @@ from random import Random
 from docker import APIClient
 
 from tests.daemon.harness import Daemon
+from tests.faults.clients import leave
 from tests.faults.engine import PrivateEngine
 from tests.faults.invariants import Findings, Truth, findings
 from tests.faults.proxy import Proxy
@@ -99,7 +100,7 @@ def stage(
         proxy = stack.enter_context(Proxy(Path(host.removeprefix("unix://")), directory / "engine.sock"))
         daemon = stack.enter_context(Daemon(directory, eye, proxy.host, image=image, **settings))
         workload = stack.enter_context(Workload(daemon, seed=seed, size=size))
-        random = Random(f"stage {seed}")  # noqa: S311 - no secret, but the same every time
+        random = Random(f"stage {seed}")
         yield Stage(daemon, proxy, workload, random, engine)
 
 
@@ -141,6 +142,25 @@ def connections_cut(on: Stage, _: float) -> None:
     on.proxy.cut()
 
 
+def answers_lost(on: Stage, seconds: float) -> None:
+    """The Engine does what it is asked, and the connection breaks before it says so."""
+    with on.proxy.hold(*_CHANGES, forwarded=True):
+        on.pause(0.1, seconds)
+
+
+def answers_late(on: Stage, seconds: float) -> None:
+    """The Engine takes its time to hear what it is asked, and answers then."""
+    with on.proxy.hold(*_CHANGES) as hold:
+        on.pause(0.1, seconds)
+        hold.answer()
+
+
+def clients_leave(on: Stage, _: float) -> None:
+    """Hundreds of connections of others are opened, and left in the middle."""
+    known = on.daemon.client.list(limit=100).data
+    leave(on.daemon.socket, on.random.choice(known).id if known else "", on.random, count=200)
+
+
 def engine_stopped(on: Stage, seconds: float) -> None:
     """The Engine is stopped as a service is, and started after a while."""
     on.engine.stop()
@@ -172,6 +192,7 @@ def both_killed(on: Stage, seconds: float) -> None:
         start()
 
 
+_CHANGES = ("create", "start", "kill", "remove")
 FAULTS: dict[str, Fault] = {
     "daemon killed": Fault(daemon_killed),
     "daemon restarted": Fault(daemon_restarted),
@@ -179,6 +200,9 @@ FAULTS: dict[str, Fault] = {
     "daemon paused": Fault(daemon_paused),
     "socket gone": Fault(socket_gone),
     "connections cut": Fault(connections_cut),
+    "answers lost": Fault(answers_lost),
+    "answers late": Fault(answers_late),
+    "clients leave": Fault(clients_leave),
     "engine stopped": Fault(engine_stopped, private=True, engine_dies=True),
     "engine stopped, live-restore": Fault(engine_stopped, private=True, live_restore=True, engine_dies=True),
     "engine killed": Fault(engine_killed, private=True, engine_dies=True),

@@ -47,7 +47,7 @@ class Workload:
     def __init__(self, daemon: Daemon, *, seed: int, size: int) -> None:
         self.book = Book()
         self._daemon = daemon
-        self._random = Random(f"workload {seed}")  # noqa: S311 - no secret, but the same every time
+        self._random = Random(f"workload {seed}")
         self._tag = f"w{seed}"
         self._size = size
         self._hands = ThreadPoolExecutor(HANDS, thread_name_prefix="owner")

@@ -78,7 +78,7 @@ def _add(db: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
 
 
 def _chunks(history: History) -> Iterator[dict[str, list[Row]]]:
-    chance = random.Random(history.seed)  # noqa: S311 - not a secret, but the same every time
+    chance = random.Random(history.seed)
     for first in range(0, history.runs, _CHUNK):
         rows: dict[str, list[Row]] = {
             table: [] for table in ("runs", "run_labels", "run_volumes", "attempts", "usage_lines", "events")

@@ -130,7 +130,7 @@ def test_the_bytes_before_the_place_are_compared() -> None:
 
 
 def test_an_end_is_found_wherever_the_pieces_are_cut() -> None:
-    noise = random.Random(1).randbytes(3 * ANCHOR_BYTES)  # noqa: S311 - not secret
+    noise = random.Random(1).randbytes(3 * ANCHOR_BYTES)
     text = Recorder().feed(noise)
     known = Known()
     known.copied(text[: 2 * ANCHOR_BYTES])
