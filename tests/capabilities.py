@@ -14,6 +14,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "cgroups": lambda: os.geteuid() == 0 and any(os.access(tree, os.W_OK) for tree in _trees()),
     "mounts": lambda: os.geteuid() == 0 and _mounts(),
     "private-engine": lambda: os.geteuid() == 0 and _private_engine(),
+    "small-disks": lambda: os.geteuid() == 0 and _mounts() and _loops(),
     "docker-registry": lambda: shutil.which("docker-registry") is not None,
     "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
     "systemd-socket-activate": lambda: shutil.which("systemd-socket-activate") is not None,
@@ -65,6 +66,13 @@ def _private_engine() -> bool:
     own = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
     tried = subprocess.run([*own, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False)
     return tried.returncode == 0
+
+
+def _loops() -> bool:
+    """Say whether a file can be made into a file system and mounted."""
+    if shutil.which("mkfs.ext4") is None or shutil.which("losetup") is None:
+        return False
+    return subprocess.run(["losetup", "--find"], capture_output=True, check=False).returncode == 0
 
 
 def _trees() -> list[Path]:
