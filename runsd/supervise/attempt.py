@@ -32,6 +32,7 @@ from runsd.run import Outcome
 from runsd.store.attempts import Work
 from runsd.store.ended import Ended
 from runsd.supervise.asking import Asking
+from runsd.supervise.engine_disk import explained
 from runsd.supervise.naming import container_name
 from runsd.supervise.output import Output, copy_live, copy_record
 from runsd.supervise.preparing import Preparation
@@ -70,7 +71,8 @@ class Attempt:
             try:
                 ended = await self._to_its_end()
             except NotStarted as end:
-                ended = Ended(end.outcome)
+                facts = self._tools.monitor.facts
+                ended = Ended(explained(end.outcome, facts.root_dir if facts else None))
             except (Gone, EngineNotFound):
                 captured = (await self._own_capture()).captured
                 ended = await self._verdict.on_absence(captured)

@@ -9,9 +9,10 @@ from typing import Any
 import docker
 import httpx2
 import pytest
-from runsd_sdk.run import Run, RunResult, Status
+from runsd_sdk.run import Reason, Run, RunResult, Status
 
 from tests.daemon.harness import ENDED_S, GATE, Daemon, eventually
+from tests.faults.engine import PrivateEngine
 from tests.faults.small_disk import MIB, SmallDisk, small_disk
 
 pytestmark = [pytest.mark.needs("small-disks"), pytest.mark.timeout(300)]
@@ -191,6 +192,34 @@ def test_a_daemon_started_on_a_full_disk_says_so_and_starts_when_there_is_space(
         home.disk.clear()
         home.daemon.start()
         assert home.daemon.client.get(before.id).status is Status.SUCCEEDED
+
+
+@pytest.mark.needs("private-engine")
+def test_on_a_full_disk_of_the_engine_runs_fail_and_say_so(
+    tmp_path_factory: pytest.TempPathFactory, docker_client: docker.APIClient, busybox_image: str
+) -> None:
+    directory = tmp_path_factory.mktemp("disk")
+    with small_disk(directory / "engine", 64 * MIB) as disk, PrivateEngine() as engine:
+        (engine.directory / "data").symlink_to(disk.path)
+        engine.start()
+        engine.load(busybox_image, docker_client)
+        settings = {"RUNSD_RETENTION__MIN_FREE_BYTES": "0"}
+        with Filled(directory, engine.eye, engine.host, image=busybox_image, **settings) as daemon:
+            assert daemon.run("true").status is Status.SUCCEEDED
+            disk.fill(leave=0)
+            failed = daemon.run("true")
+            assert (failed.status, failed.reason) == (Status.FAILED, Reason.START_FAILED)
+            assert "the Docker Engine's disk is full; free space in" in (failed.message or "")
+            assert str(disk.path) in (failed.message or "")
+            disk.clear()
+            assert daemon.client.rerun(failed.id).wait(ENDED_S).status is Status.SUCCEEDED
+            daemon.terminate()
+            daemon.start(RUNSD_RETENTION__MIN_FREE_BYTES="32Mi")
+            disk.fill(leave=16 * MIB)
+            assert eventually(lambda: daemon.client.health().status == "degraded", within_s=NOTICED_S)
+            assert [room.place for room in daemon.client.health().disks if room.short] == ["engine"]
+            disk.clear()
+            assert eventually(lambda: daemon.client.health().status == "ok", within_s=NOTICED_S)
 
 
 def _numbered() -> bytes:
