@@ -23,6 +23,7 @@ from runsd_sdk import RunHandle, RunResult, RunsClient
 from runsd_sdk.host import Volume
 from runsd_sdk.run import Event
 
+from runsd.faults import VARIABLE
 from tests import leaks
 
 RUNSD = Path(sys.executable).with_name("runsd")
@@ -122,6 +123,18 @@ class Daemon:
             self._await_ready(ear)
         self.instance = self.client.info().instance
 
+    def start_doomed(self, point: str) -> None:
+        """Start it with a point at which it will kill itself (runsd/faults.py); it may never be ready."""
+        with self._log.open("ab") as log:
+            environment = self.environment() | {VARIABLE: point}
+            self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
+
+    def await_death(self, within_s: float = ENDED_S) -> None:
+        """Return when it has killed itself."""
+        assert self._process is not None
+        assert self._process.wait(within_s) == -signal.SIGKILL, self._log.read_text()[-2000:]
+        self._process = None
+
     def environment(self) -> dict[str, str]:
         """Return what the process is started with: nothing of the caller's own runsd."""
         mine = {key: value for key, value in os.environ.items() if not key.startswith("RUNSD_")}
@@ -177,6 +190,11 @@ class Daemon:
         """Start it if it is not there."""
         if self._process is None:
             self.start()
+
+    def ensure_down(self) -> None:
+        """Kill it if it is there."""
+        if self._process is not None:
+            self.kill9()
 
     def restart(self) -> None:
         """Stop it in an orderly way, and start it again."""
