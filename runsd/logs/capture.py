@@ -211,12 +211,16 @@ class LogWriter:
                 added = sum(len(piece.data) for piece in pieces)
                 kept[capture] = await capture.trim(db, added, self._max_bytes)
 
+        refused = False
         while taken:
             try:
                 await self._db.write(job, Step.LOG_CHUNKS)
             except (NotNow, sqlite3.Error) as failure:
-                # Nothing is lost while we wait: the pieces are here, and the programs are slowed down.
-                log.error("logs.store_failed", error=str(failure))
+                # Nothing is lost while we wait: the pieces are here, and the programs are slowed down. It is
+                # said once: the daemon's log may be on the same disk.
+                if not refused:
+                    log.error("logs.store_failed", error=str(failure))
+                refused = True
                 await asyncio.sleep(_RETRY_S)
             else:
                 break
