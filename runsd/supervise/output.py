@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from runsd.clock import now_us
 from runsd.engine.port import ContainerState, Engine, Stream
 from runsd.errors import EngineUnavailable
 from runsd.logs.alignment import Astray, Doubt, Known, Search, Skip, places
@@ -59,8 +60,19 @@ async def copy_live(output: Output, live: AsyncIterator[tuple[Stream, bytes]], e
     """
     async for stream, data in live:
         await output.capture.feed(stream, data)
-    if not await woken(exited, _EXIT_FOLLOWS_S):
+    ended_us = now_us()
+    if not await woken(exited, _EXIT_FOLLOWS_S) or not await _had_finished(output, ended_us):
         await copy_record(output)
+
+
+async def _had_finished(output: Output, at_us: int) -> bool:
+    """Say whether the container had ended by then.
+
+    The Engine ends the live output 20 ms and more after the instant that it records as FinishedAt (measured
+    with 20.10); a lost connection looks the same, and comes at any time.
+    """
+    facts = await output.engine.inspect(output.container)
+    return facts is None or facts.finished_us is None or facts.finished_us <= at_us
 
 
 async def copy_record(output: Output) -> None:
