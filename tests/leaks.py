@@ -65,9 +65,9 @@ def engine_leftovers(client: APIClient, instances: set[str]) -> set[str]:
     return left
 
 
-def settled(look: Callable[[], set[str]]) -> set[str]:
+def settled(look: Callable[[], set[str]], *, within_s: float = PATIENCE_S) -> set[str]:
     """Look until nothing is left, or patience ends: what is on its way out may go."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + within_s
     while (left := look()) and time.monotonic() < until:
         time.sleep(0.05)
     return left

@@ -22,7 +22,7 @@ _LOOK_S = 10.0
 NO_COMMAND: Final = (126, 127)
 # An Engine that was killed while it started a container says this to every further start of it. Mostly the
 # program had not begun, but in the end of that time it had, and no answer tells the one from the other.
-_HALF_STARTED = re.compile(r"\btask \S+: already exists")
+_HALF_STARTED = re.compile(r"\btask \S+: already exists|\bid already in use")
 _UNKNOWN = (
     "the Docker Engine was killed while it started the container, and cannot say whether the program ran;"
     " run it again, or let retries do so (on: lost)"

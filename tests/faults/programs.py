@@ -45,7 +45,8 @@ class Program:
         if self.counts:
             script += f"while ! mkdir {STATE}/$t.$k; do k=$((k+1)); done 2>/dev/null; "
         script += self.script
-        return {"command": ["sh", "-c", script], "name": tag, **self.fields}
+        # Long enough for all the time that a fault may take: only what is to be stopped at its deadline is.
+        return {"command": ["sh", "-c", script], "name": tag, "timeout_seconds": 900, **self.fields}
 
     def code(self, ordinal: int) -> int:
         """Return the exit code of its nth start."""
