@@ -4,7 +4,7 @@
 PYTHON := .venv/bin/python
 ARGS :=
 
-.PHONY: help demo test test-engines history check format environment engine images clean
+.PHONY: help demo test test-engines soak history check format environment engine images clean
 
 help:  ## say what can be made (this)
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## +/\1\t/' | expand -t 14
@@ -21,6 +21,9 @@ test: check engine  ## set up, check, and run every test on a real Engine
 test-engines: images  ## run tests on a second, newer Engine beside the first; needs root and Debian
 	@python3 scripts/tools.py
 	@$(PYTHON) scripts/engines.py $(ARGS)
+
+soak: environment engine  ## harm daemon and Engine for half an hour, and count what was not true afterwards
+	@PYTHONPATH=scripts $(PYTHON) -m tests.faults.soak $(ARGS)
 
 history: environment engine images  ## ask a daemon with a million finished runs, and print how quick and how big it is
 	HISTORY_RUNS=1000000 $(PYTHON) -m pytest -s --timeout=1800 tests/daemon/test_history.py $(ARGS)
