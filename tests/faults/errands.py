@@ -34,7 +34,7 @@ class Owner:
         self.registry = registry
         self.client = RunsClient(f"unix://{daemon.socket}", patience_seconds=PATIENCE_S)
         self.volume = self.client.volumes.create("counts").id
-        self._random = Random("errands")  # noqa: S311 - the same runs each time
+        self._random = Random("errands")
         self._hands = ThreadPoolExecutor(8, thread_name_prefix="owner")
         self._busy: list[Future[None]] = []
 
