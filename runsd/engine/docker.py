@@ -133,12 +133,19 @@ class DockerEngine(Engine):
             yield Frames(chunks)
 
     @asynccontextmanager
-    async def logs(self, container: str, *, follow: bool) -> AsyncGenerator[AsyncIterator[Piece]]:
-        """Open the Engine's own record of the output, from its first byte to its end."""
+    async def logs(
+        self, container: str, *, follow: bool, last_lines: int | None = None
+    ) -> AsyncGenerator[AsyncIterator[Piece]]:
+        """Open the Engine's own record of the output, from its first byte or its last lines to its end."""
         async with self._transport.stream(
             "GET",
             f"/containers/{quoted(container)}/logs",
-            query={"stdout": "1", "stderr": "1", "follow": "1" if follow else "0"},
+            query={
+                "stdout": "1",
+                "stderr": "1",
+                "follow": "1" if follow else "0",
+                "tail": "all" if last_lines is None else str(last_lines),
+            },
         ) as chunks:
             yield Frames(chunks)
 

@@ -171,9 +171,9 @@ class Engine(Protocol):
         """Open the live output of a created container. The stream's end says nothing but that it ended."""
 
     def logs(
-        self, container: str, *, follow: bool
+        self, container: str, *, follow: bool, last_lines: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[tuple[Stream, bytes]]]:
-        """Open the Engine's own record of the output, from the first byte that it still has.
+        """Open the Engine's own record of the output, from the first byte that it has or from its last lines.
 
         A clean end is the end of the log; a broken stream raises EngineUnavailable. A followed one may leave
         out and repeat output from the moment on in which the Engine begins a new file of its record.

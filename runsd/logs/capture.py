@@ -44,6 +44,12 @@ select id, length(data) as size from chunks
 where run_id = :run_id and attempt = :attempt and at_byte + length(data) > :head
 order by id limit 1000
 """
+_LATEST = """
+select data from chunks
+where run_id = :run_id and attempt = :attempt and stream = :stream
+order by at_byte desc
+"""
+_DISCARD = "delete from chunks where run_id = :run_id and attempt = :attempt"
 _DROP = "delete from chunks where id in (select value from json_each(?))"
 
 
@@ -103,6 +109,13 @@ class Capture:
         self._writer.dirty(self, urgent=True)
         await self._until_unstored(0)
         self._flushing = False
+
+    async def discard(self) -> None:
+        """Forget everything that was stored, to store it anew."""
+        await self.flush()
+        await self._writer.discard(self.run_id, self.attempt)
+        self._pieces = Pieces({})
+        self._kept = 0
 
     def take(self) -> list[Piece]:
         """Hand over what can be stored now."""
@@ -169,6 +182,25 @@ class LogWriter:
         """
         given = {"run_id": run_id, "attempt": attempt, "stream": int(stream), "size": size}
         return b"".join([row["data"] for row in await self._db.all(sql, given)])[:size]
+
+    async def end(self, run_id: str, attempt: int, stream: Stream, size: int) -> bytes:
+        """Return the last stored bytes of a stream."""
+        given = {"run_id": run_id, "attempt": attempt, "stream": int(stream)}
+        parts: list[bytes] = []
+        async with self._db.reading() as reader, reader.execute(_LATEST, given) as rows:
+            async for row in rows:
+                parts.append(row["data"])
+                if sum(map(len, parts)) >= size:
+                    break
+        return b"".join(reversed(parts))[-size:]
+
+    async def discard(self, run_id: str, attempt: int) -> None:
+        """Delete what is stored of an attempt."""
+
+        async def job(db: aiosqlite.Connection) -> None:
+            await db.execute(_DISCARD, {"run_id": run_id, "attempt": attempt})
+
+        await self._db.write(job, Step.FORGET_LOGS)
 
     async def known(self, run_id: str, attempt: int) -> dict[Stream, Known]:
         """Return what is stored of each stream as the Engine's record holds it."""

@@ -89,6 +89,13 @@ async def copy_record(output: Output) -> None:
         await _read_repeatedly(output, known, full)
 
 
+async def is_complete(output: Output) -> bool:
+    """Say whether the Engine's record has its beginning still."""
+    facts = await output.engine.inspect(output.container)
+    _, written = await _searched(output, {Stream.STDOUT: Known(), Stream.STDERR: Known()})
+    return facts is not None and (facts.log_file_bytes is None or written < facts.log_file_bytes)
+
+
 async def _follow(output: Output, known: Mapping[Stream, Known], full: float) -> bool:
     """Follow a record that is in its first file still, where counting is exact; False if it is not."""
     async with output.engine.logs(output.container, follow=True) as record:

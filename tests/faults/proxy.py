@@ -5,7 +5,7 @@ import contextlib
 import re
 import threading
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,8 @@ class Proxy:
         self.host = f"unix://{socket}"
         self.witness = Witness(engine_socket)
         self.calls: Counter[str] = Counter()
+        self.spoil: Callable[[int, bytes], bytes] | None = None
+        """What becomes of the nth piece (from 0) of live output on its way."""
         self._engine_socket = engine_socket
         self._socket = socket
         self._holds: list[Hold] = []
@@ -199,11 +201,15 @@ class Proxy:
         if hold is not None and hold.forwarded and not await hold.wait():
             return
         kept = bytearray()
+        number = -1  # the head of the answer comes by itself, before the program has begun
         while piece := await answer.read(_PIECE_BYTES):
             if call.kind in _NOTED and len(kept) < _KEPT_BYTES:
                 kept += piece
             elif writer.is_closing():
                 return
+            if call.kind == "attach" and self.spoil is not None and number >= 0:
+                piece = self.spoil(number, piece)
+            number += 1
             with contextlib.suppress(ConnectionError):
                 writer.write(piece)
                 await writer.drain()

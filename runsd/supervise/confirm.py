@@ -1,0 +1,79 @@
+"""Confirmation: what was read live is compared with the Engine's own record once, when the program has ended.
+
+A connection can be lost between two frames, or be joined to the output after the program began, and both look
+like an ordinary end. One look at the record tells: all of a short one, beginning and end of a long one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import structlog
+
+from runsd.engine.port import Stream
+from runsd.logs.record import Recorder, as_recorded
+from runsd.supervise.output import Output, copy_live, copy_record, is_complete
+
+log = structlog.get_logger()
+
+_LOOK_BYTES = 64 * 1024
+_END_BYTES = 1024
+
+
+async def copy_confirmed(
+    output: Output, live: AsyncIterator[tuple[Stream, bytes]], exited: asyncio.Event
+) -> None:
+    """Copy live output to its end, and from the Engine's record what it turns out to lack.
+
+    Where something is missing before what was read, all of it is stored anew, if the record has all of it.
+    """
+    await copy_live(output, live, exited)
+    await output.capture.flush()
+    whole, ended = await _begins_alike(output)
+    if whole and (ended or await _ends_alike(output)):
+        return
+    log.warning("run.output_mended", run=output.capture.run_id, attempt=output.capture.attempt)
+    if not whole and await is_complete(output):
+        await output.capture.discard()
+    await copy_record(output)
+
+
+async def _begins_alike(output: Output) -> tuple[bool, bool]:
+    """Compare the first bytes of record and store; also say whether these were all of the record.
+
+    A record that ends sooner than what was read live proves nothing against that.
+    """
+    record: dict[Stream, bytearray] = {Stream.STDOUT: bytearray(), Stream.STDERR: bytearray()}
+    ended = True
+    async with output.engine.logs(output.container, follow=False) as pieces:
+        async for stream, data in pieces:
+            record[stream] += data
+            if len(record[stream]) > _LOOK_BYTES:
+                ended = False
+                break
+    alike = [await _alike(output, stream, bytes(seen)) for stream, seen in record.items()]
+    return all(alike), ended
+
+
+async def _alike(output: Output, stream: Stream, seen: bytes) -> bool:
+    if not seen:
+        return True
+    capture, recorder = output.capture, Recorder()
+    head = await output.writer.head(capture.run_id, capture.attempt, stream, _LOOK_BYTES)
+    stored = recorder.feed(head)
+    if len(head) < _LOOK_BYTES:  # it is all that is stored
+        stored += recorder.finish()
+        if len(seen) > len(stored):
+            return False
+    size = min(len(seen), len(stored))
+    return seen[:size] == stored[:size]
+
+
+async def _ends_alike(output: Output) -> bool:
+    """Compare the last line of the record with what is stored last of its stream."""
+    capture = output.capture
+    async with output.engine.logs(output.container, follow=False, last_lines=1) as pieces:
+        async for stream, data in pieces:
+            end = await output.writer.end(capture.run_id, capture.attempt, stream, _END_BYTES)
+            size = min(len(data), len(end), _END_BYTES) // 2
+            return not size or as_recorded(end).endswith(data[-size:])
+    return True

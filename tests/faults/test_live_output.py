@@ -1,0 +1,57 @@
+"""Live output that does not come as it was sent, on a connection that ends as if it had."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from runsd_sdk.run import Status
+
+from tests.daemon.harness import Daemon
+from tests.faults.proxy import Proxy
+
+LINES = "for n in $(seq 400); do echo line $n; [ $((n % 100)) = 0 ] && sleep 0.05; done; true"
+LONG = "seq 1 40000; sleep 0.3; seq 40001 80000; sleep 0.3; seq 80001 120000"
+SPOILT: dict[str, Callable[[int, bytes], bytes]] = {
+    "nothing is lost": lambda number, piece: piece,
+    "everything is lost": lambda number, piece: b"",
+    "the beginning is lost": lambda number, piece: piece if number else b"",
+    "the end is lost": lambda number, piece: b"" if number else piece,
+}
+
+
+@pytest.fixture(scope="module")
+def stage(
+    tmp_path_factory: pytest.TempPathFactory,
+    docker_client: docker.APIClient,
+    engine_host: str,
+    busybox_image: str,
+) -> Iterator[tuple[Daemon, Proxy]]:
+    directory = tmp_path_factory.mktemp("live")
+    with (
+        Proxy(Path(engine_host.removeprefix("unix://")), directory / "engine.sock") as proxy,
+        Daemon(directory, docker_client, proxy.host, image=busybox_image) as daemon,
+    ):
+        yield daemon, proxy
+
+
+@pytest.mark.parametrize("what", SPOILT)
+@pytest.mark.parametrize(
+    ("script", "printed"),
+    [
+        (LINES, "".join(f"line {n}\n" for n in range(1, 401))),
+        (LONG, "".join(f"{n}\n" for n in range(1, 120_001))),
+        ("true", ""),
+    ],
+    ids=["short", "long", "silent"],
+)
+def test_what_did_not_come_live_is_taken_from_the_record(
+    stage: tuple[Daemon, Proxy], what: str, script: str, printed: str
+) -> None:
+    daemon, proxy = stage
+    proxy.spoil = SPOILT[what]
+    result = daemon.run("sh", "-c", script)
+    assert result.status is Status.SUCCEEDED
+    assert daemon.raw(result.id).decode() == printed
+    assert {entry.stream for entry in daemon.client.logs(result.id)} <= {"stdout"}
+    assert result.logs.stdout_bytes == len(printed)
