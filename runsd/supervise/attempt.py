@@ -45,6 +45,8 @@ from runsd.supervise.verdict import Verdict
 
 log = structlog.get_logger()
 
+# How long after the exit the Engine may take to say whether the first signal came before it.
+_ANSWER_FOLLOWS_S = 5.0
 _LOG_END_S = 300.0
 
 
@@ -241,15 +243,16 @@ class Attempt:
 
 
 async def _proceed(stopping: Stopping, ending: asyncio.Task[None]) -> float:
-    """Do what is due, but not longer than the container lives.
+    """Do what is due, but not much longer than the container lives.
 
-    The Engine answers a SIGKILL when it has seen the exit, and now and then only two seconds after it.
+    The Engine answers a SIGKILL when it has seen the exit, now and then only two seconds after it, or never.
     """
     proceeding = asyncio.create_task(stopping.proceed(), name="proceed")
     try:
         await asyncio.wait({proceeding, ending}, return_when=asyncio.FIRST_COMPLETED)
-        ended_first = not proceeding.done() and stopping.signalled is not None
-        return 0.0 if ended_first else await proceeding
+        if not proceeding.done() and stopping.signalled is None:
+            await asyncio.wait({proceeding}, timeout=_ANSWER_FOLLOWS_S)
+        return await proceeding if proceeding.done() else 0.0
     finally:
         proceeding.cancel()
         await asyncio.gather(proceeding, return_exceptions=True)

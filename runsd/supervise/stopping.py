@@ -20,12 +20,14 @@ class Stopping:
     """The deadline and the cancel of one running container.
 
     ``reason`` is why it is being stopped, ``signalled`` whether our first signal reached it (None: none was
-    due), and ``first`` whether the stop began under our eyes rather than a former daemon's.
+    due), ``unanswered`` whether the Engine has not said what became of the last one, and ``first`` whether
+    the stop began under our eyes rather than a former daemon's.
     """
 
     def __init__(self, work: Work, container: str, tools: Tools) -> None:
         self.reason: Reason | None = None
         self.signalled: bool | None = None
+        self.unanswered = False
         self.first = work.stop_us is None
         self._work = work
         self._tools = tools
@@ -69,7 +71,9 @@ class Stopping:
         return self._kill_at - time.monotonic()
 
     async def _signal(self, signal: str) -> None:
+        self.unanswered = True
         reached = await self._tools.engine.kill(self._container, signal)
+        self.unanswered = False
         if self.signalled is None:
             self.signalled = reached
 

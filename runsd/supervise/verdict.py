@@ -130,7 +130,7 @@ def _stop_sent(work: Work, facts: ContainerFacts, stopping: Stopping | None) -> 
         return Stop(stopping.reason, signalled=True)
     if work.stop_reason is None or work.stop_us is None:
         return None
-    if stopping is not None and stopping.first:
+    if stopping is not None and stopping.first and not stopping.unanswered:
         return Stop(work.stop_reason, signalled=False)
     return Stop(work.stop_reason, signalled=(facts.finished_us or work.stop_us) >= work.stop_us)
 
