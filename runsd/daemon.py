@@ -13,7 +13,7 @@ from aiohttp import web
 from runsd import __version__, intake, notify
 from runsd.api.app import make_app
 from runsd.api.services import Services
-from runsd.clock import boot_id, now_us
+from runsd.clock import boot_id, now_us, since_boot_us
 from runsd.config import Settings
 from runsd.datadir import LOGS, STATE, held
 from runsd.engine.docker import DockerEngine
@@ -31,7 +31,7 @@ from runsd.store.database import instance_of, open_database
 from runsd.store.events import Events
 from runsd.store.retention import Retention
 from runsd.store.runs import Runs
-from runsd.store.timers import Timers
+from runsd.store.timers import Reading, Timers
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
 from runsd.supervise.disk import DiskWatch, places_on_disk
@@ -84,6 +84,8 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         stack.push_async_callback(engine.close)
 
         instance, hostname, boot = await instance_of(db), socket.gethostname(), boot_id()
+        timers = Timers(db)
+        boots_us = await timers.boots(Reading(boot, now_us(), since_boot_us()))
         new_id = Ids(now_us).new
         price = settings.billing.price_per_vcpu_second_usd
         capacity = intake.capacity(settings)
@@ -126,6 +128,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             metrics=metrics,
             monitor=monitor,
             boot=boot,
+            boots_us=boots_us,
             instance=instance,
             log_max_bytes=cap,
         )
@@ -145,7 +148,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             engine, attempts, supervisor, monitor, usage, engine_volumes,
             instance=instance, signals=signals, clock=now_us,
         )  # fmt: skip
-        timekeeper = Timekeeper(Timers(db), boot=boot, clock=now_us, signals=signals)
+        timekeeper = Timekeeper(timers, boot=boot, clock=now_us, signals=signals)
         retention, kept_logs = Retention(db, clock=now_us), KeptLogs(logs_db)
         janitor = Janitor(
             retention, kept_logs, files, hurry=lambda: not disk.enough,

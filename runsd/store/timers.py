@@ -10,6 +10,9 @@ from runsd.sqlite import Sqlite
 
 _SEEN = "select value from meta where key = 'clock'"
 _SEE = "insert or replace into meta (key, value) values ('clock', :value)"
+_BOOTS = "select value from meta where key = 'boots'"
+_KEEP_BOOTS = "insert or replace into meta (key, value) values ('boots', :value)"
+_MOST_BOOTS = 100
 _MOVE = (
     "update runs set not_before_us = not_before_us + :by, expires_us = expires_us + :by"
     " where phase = 'queued'",
@@ -34,10 +37,24 @@ class Reading:
 
 
 class Timers:
-    """Backoffs, queue deadlines and shown deadlines of runs that are not over."""
+    """Backoffs, queue deadlines and shown deadlines of live runs; and when the host was booted."""
 
     def __init__(self, db: Sqlite) -> None:
         self._db = db
+
+    async def boots(self, reading: Reading) -> list[int]:
+        """Return when the host was booted, as often as a daemon has seen it, the present boot included."""
+        row = await self._db.one(_BOOTS)
+        seen: dict[str, int] = json.loads(row["value"]) if row else {}
+        if reading.boot not in seen:
+            seen[reading.boot] = reading.wall_us - reading.since_boot_us
+            kept = dict(list(seen.items())[-_MOST_BOOTS:])
+
+            async def job(db: aiosqlite.Connection) -> None:
+                await db.execute(_KEEP_BOOTS, {"value": json.dumps(kept)})
+
+            await self._db.write(job, Step.CLOCK)
+        return list(seen.values())
 
     async def last_reading(self) -> Reading | None:
         """Return the reading to which the stored timers belong."""

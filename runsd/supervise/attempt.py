@@ -32,10 +32,10 @@ from runsd.run import Outcome
 from runsd.store.attempts import Work
 from runsd.store.ended import Ended
 from runsd.supervise.asking import Asking
-from runsd.supervise.confirm import copy_confirmed
+from runsd.supervise.confirm import complete
 from runsd.supervise.engine_disk import explained
 from runsd.supervise.naming import container_name
-from runsd.supervise.output import Output, copy_record
+from runsd.supervise.output import Output, copy_live, copy_record
 from runsd.supervise.preparing import Preparation
 from runsd.supervise.starting import Start, start_failure
 from runsd.supervise.stopping import Stopping
@@ -101,7 +101,7 @@ class Attempt:
             await self._watch(container, output)
             exited.set()
             await self._end_of(output)
-        await capture.flush()
+        await complete(Output(self._tools.engine, container.id, capture, self._tools.logs))
         return await self._verdict.on_exit(container.id, capture.captured, self._stopping)
 
     # The start
@@ -144,7 +144,7 @@ class Attempt:
                 facts = await engine.inspect(container.id)
                 if facts is not None and facts.state is ContainerState.CREATED:
                     live = attached
-            copying = copy_record(output) if live is None else copy_confirmed(output, live, exited)
+            copying = copy_record(output) if live is None else copy_live(output, live, exited)
             task = asyncio.create_task(copying, name=f"output-{self._name}")
             try:
                 yield task

@@ -1,40 +1,39 @@
-"""Confirmation: what was read live is compared with the Engine's own record once, when the program has ended.
+"""Confirmation: what was read is compared with the Engine's own record once, when the program has ended.
 
-A connection can be lost between two frames, or be joined to the output after the program began, and both look
-like an ordinary end. One look at the record tells: all of a short one, beginning and end of a long one.
+A connection can be lost between two frames, or be joined to the output after the program began, and Engine
+20.10 ends a record that is followed before its last part is written: all of that looks like an ordinary end.
+One look at the record tells: all of a short one, beginning and end of a long one.
 """
-
-import asyncio
-from collections.abc import AsyncIterator
 
 import structlog
 
 from runsd.engine.port import Stream
 from runsd.logs.record import Recorder, as_recorded
-from runsd.supervise.output import Output, copy_live, copy_record, is_complete
+from runsd.supervise.output import Output, copy_record, is_complete
 
 log = structlog.get_logger()
 
 _LOOK_BYTES = 64 * 1024
 _END_BYTES = 1024
+_END_LINES = 40
+_CHARACTER_BYTES = 12
 
 
-async def copy_confirmed(
-    output: Output, live: AsyncIterator[tuple[Stream, bytes]], exited: asyncio.Event
-) -> None:
-    """Copy live output to its end, and from the Engine's record what it turns out to lack.
+async def complete(output: Output) -> None:
+    """Add from the Engine's record what the output of a container that has exited turns out to lack.
 
     Where something is missing before what was read, all of it is stored anew, if the record has all of it.
     """
-    await copy_live(output, live, exited)
     await output.capture.flush()
-    whole, ended = await _begins_alike(output)
-    if whole and (ended or await _ends_alike(output)):
+    begins_alike, ended = await _begins_alike(output)
+    lacks_beginning = not begins_alike and await is_complete(output)
+    if not lacks_beginning and (ended or await _ends_alike(output)):
         return
-    log.warning("run.output_mended", run=output.capture.run_id, attempt=output.capture.attempt)
-    if not whole and await is_complete(output):
+    log.warning("run.output_completed", run=output.capture.run_id, attempt=output.capture.attempt)
+    if lacks_beginning:
         await output.capture.discard()
     await copy_record(output)
+    await output.capture.flush()
 
 
 async def _begins_alike(output: Output) -> tuple[bool, bool]:
@@ -69,11 +68,15 @@ async def _alike(output: Output, stream: Stream, seen: bytes) -> bool:
 
 
 async def _ends_alike(output: Output) -> bool:
-    """Compare the last line of the record with what is stored last of its stream."""
+    """Compare the last lines of the record with what is stored last of each stream."""
     capture = output.capture
-    async with output.engine.logs(output.container, follow=False, last_lines=1) as pieces:
+    record: dict[Stream, bytes] = {Stream.STDOUT: b"", Stream.STDERR: b""}
+    async with output.engine.logs(output.container, follow=False, last_lines=_END_LINES) as pieces:
         async for stream, data in pieces:
-            end = await output.writer.end(capture.run_id, capture.attempt, stream, _END_BYTES)
-            size = min(len(data), len(end), _END_BYTES) // 2
-            return not size or as_recorded(end).endswith(data[-size:])
+            record[stream] += data
+    for stream, seen in record.items():
+        end = await output.writer.end(capture.run_id, capture.attempt, stream, _END_BYTES)
+        # What is stored may be cut inside a character.
+        if seen and not as_recorded(end).endswith(seen[-max(1, len(end) - _CHARACTER_BYTES) :]):
+            return False
     return True

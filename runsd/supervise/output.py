@@ -85,7 +85,9 @@ async def copy_record(output: Output) -> None:
     facts = await output.engine.inspect(output.container)
     file_bytes = facts.log_file_bytes if facts is not None else None
     full = math.inf if file_bytes is None else file_bytes
-    if not await _follow(output, known, full):
+    # Engine 20.10 may end a followed record before its last part is written, even after the exit.
+    running = facts is not None and facts.state is ContainerState.RUNNING
+    if not (running and await _follow(output, known, full)):
         await _read_repeatedly(output, known, full)
 
 

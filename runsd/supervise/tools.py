@@ -1,6 +1,7 @@
 """What attempts work with, and how they end before they have begun."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runsd.clock import Clock
@@ -32,6 +33,7 @@ class Tools:
     metrics: Metrics
     monitor: EngineMonitor
     boot: str
+    boots_us: Sequence[int]
     instance: str
     log_max_bytes: int
 

@@ -85,9 +85,12 @@ class Verdict:
         It finds a container dead that it knew alive before the host went down, and puts down code 255 and
         the present (seen with Engine 20.10; moby: daemon/daemon.go, restore).
         """
-        if work.boot in (None, self._tools.boot) or facts.finished_us is None:
+        if facts.started_us is None or facts.finished_us is None:
             return False
-        return facts.finished_us >= self._tools.clock() - since_boot_us()
+        if any(facts.started_us < boot_us <= facts.finished_us for boot_us in self._tools.boots_us):
+            return True
+        another = work.boot not in (None, self._tools.boot)
+        return another and facts.finished_us >= self._tools.clock() - since_boot_us()
 
     async def _outcome(
         self, work: Work, facts: ContainerFacts, stopping: Stopping | None, *, oom_killed: bool

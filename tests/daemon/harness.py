@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 import docker
 import httpx2
@@ -79,6 +79,7 @@ class Daemon:
             str(RUNSD), "serve", "--socket", str(self.socket),
             "--data-dir", str(directory / "data"), "--docker-host", engine_host,
         ]  # fmt: skip
+        self.prefix: list[str] = []
         self._settings = {**SETTINGS, **settings}
         self._log = directory / "log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -119,7 +120,9 @@ class Daemon:
             ear.bind(str(notify))
             ear.settimeout(0.2)
             environment = self.environment() | {"NOTIFY_SOCKET": str(notify)} | more
-            self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [*self.prefix, *self._command], env=environment, stdout=log, stderr=log
+            )
             self._await_ready(ear)
         self.instance = self.client.info().instance
 
@@ -127,13 +130,19 @@ class Daemon:
         """Start it with a point at which it will kill itself (runsd/faults.py); it may never be ready."""
         with self._log.open("ab") as log:
             environment = self.environment() | {VARIABLE: point}
-            self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [*self.prefix, *self._command], env=environment, stdout=log, stderr=log
+            )
 
     def await_death(self, within_s: float = ENDED_S) -> None:
         """Return when it has killed itself."""
         assert self._process is not None
         assert self._process.wait(within_s) == -signal.SIGKILL, self._log.read_text()[-2000:]
         self._process = None
+
+    def _popen(self, environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Begin the process; what ``prefix`` puts before the command ends by executing it."""
+        return subprocess.Popen([*self.prefix, *self._command], env=environment, stdout=log, stderr=log)
 
     def environment(self) -> dict[str, str]:
         """Return what the process is started with: nothing of the caller's own runsd."""

@@ -1,8 +1,9 @@
 """What must hold after any fault: the client's book, the daemon's answers and the Engine's truth agree."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Context, Decimal
 
 from runsd_sdk.run import Event, Phase, Reason, Run, Status
@@ -48,11 +49,19 @@ class Truth:
 
     ``engine_died``: the Engine was killed or stopped under its containers, so that these may have ended from
     outside, and what the dead one had read of their output and not written is in nobody's record.
+    ``boots`` are when the host was started again: of containers that ran then the Engine invents an exit.
     """
 
     daemon: Daemon
     witness: Witness
     engine_died: bool = False
+    boots: Sequence[datetime] = ()
+
+    def invented(self, container: Container | None) -> bool:
+        """Say whether the Engine made the container's exit up when it came back: it did not see it."""
+        if container is None or container.started_at is None or container.finished_at is None:
+            return False
+        return any(container.started_at < boot <= container.finished_at for boot in self.boots)
 
 
 def findings(truth: Truth, book: Book) -> Findings:
@@ -117,7 +126,9 @@ def _outcome(truth: Truth, submission: Submission, run: Run) -> Iterator[str]:
         expected = (*expected, Reason.CANCELLED)
     if truth.engine_died and run.reason is Reason.EXITED:
         pass  # the Engine ended it, and its record says so
-    elif truth.engine_died and run.reason is Reason.LOST and _half_started(container):
+    elif (run.reason is Reason.LOST and truth.invented(container)) or (
+        truth.engine_died and run.reason is Reason.LOST and _half_started(container)
+    ):
         pass
     elif run.reason is Reason.EXITED and Reason.OOM_KILLED in expected and not _oom_killed(container):
         pass  # the Engine did not notice, which happens when the exit is seen before the lack of memory
@@ -148,7 +159,7 @@ def _attempt(truth: Truth, submission: Submission, run: Run, number: int, found:
     container = _container(truth, run.id, number)
     if container is not None:
         if number == run.attempt:
-            yield from _facts(container, run)
+            yield from _facts(truth, container, run)
         said = _log(truth, submission, run, number, container, found)
         yield from (f"attempt {number}: {problem}" for problem in said)
 
@@ -163,7 +174,7 @@ def _once(truth: Truth, run_id: str, number: int) -> Iterator[str]:
             yield f"its container was started {truth.witness.starts[container]} times"
 
 
-def _facts(container: Container, run: Run) -> Iterator[str]:
+def _facts(truth: Truth, container: Container, run: Run) -> Iterator[str]:
     """Compare a run with the Engine's record of its last container."""
     if container.state["Running"]:
         yield "its container was removed while it ran"
@@ -172,8 +183,8 @@ def _facts(container: Container, run: Run) -> Iterator[str]:
         ("finishedAt", run.finished_at, container.finished_at),
         ("exitCode", run.exit_code, container.exit_code),
     ]
-    if container.started_at is None:
-        told = told[:1]  # one that never started has no exit to tell of
+    if container.started_at is None or truth.invented(container):
+        told = told[:1]  # there is no exit to tell of
     for name, ours, engines in told:
         if ours != engines:
             yield f"its {name} is {ours}, the Engine's {engines}"
@@ -271,7 +282,7 @@ def _run_bill(truth: Truth, run: Run, price: Decimal, *, in_month: int) -> Itera
     due = _due(truth, run)
     billed = {usage.attempt: usage for usage in run.usage.attempts}
     if billed.keys() != due.keys():
-        yield f"billed are attempts {sorted(billed)}, those that ran are {sorted(due)}"
+        yield f"billed are attempts {sorted(billed)}, those that ran are {sorted(due)} ({run.message})"
     for number in billed.keys() & due.keys():
         told, nano = billed[number], due[number]
         if _nano(told.cost_usd, price) != nano or told.vcpu_seconds != nano / _NANO:
@@ -289,6 +300,8 @@ def _due(truth: Truth, run: Run) -> dict[int, int]:
     for number in range(1, run.attempt + 1):
         container = _container(truth, run.id, number)
         if container is None or container.started_at is None or container.finished_at is None:
+            continue
+        if truth.invented(container):
             continue
         ran = container.finished_at - container.started_at
         ran_us = (ran.days * 86_400 + ran.seconds) * _MICRO + ran.microseconds

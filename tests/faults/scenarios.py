@@ -4,12 +4,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
 from docker import APIClient
 
+from runsd.faults import Step
 from tests.daemon.harness import Daemon
+from tests.faults.boot import rebooted
 from tests.faults.clients import leave
 from tests.faults.engine import PrivateEngine
 from tests.faults.invariants import Findings, Truth, findings
@@ -27,6 +30,8 @@ class Stage:
     random: Random
     private: PrivateEngine | None = None
     injected: Counter[str] = field(default_factory=Counter)
+    boots: list[datetime] = field(default_factory=list)
+    closing: ExitStack = field(default_factory=ExitStack)
 
     @property
     def engine(self) -> PrivateEngine:
@@ -79,7 +84,8 @@ def play(
             on.injected[fault] += 1
         book = on.workload.finish()
         on.proxy.sweep(f"io.runsd.instance={on.daemon.instance}")
-        found = findings(Truth(on.daemon, on.proxy.witness, engine_died=kind.engine_dies), book)
+        truth = Truth(on.daemon, on.proxy.witness, engine_died=kind.engine_dies, boots=on.boots)
+        found = findings(truth, book)
         return on.injected, found
 
 
@@ -101,7 +107,9 @@ def stage(
         daemon = stack.enter_context(Daemon(directory, eye, proxy.host, image=image, **settings))
         workload = stack.enter_context(Workload(daemon, seed=seed, size=size))
         random = Random(f"stage {seed}")
-        yield Stage(daemon, proxy, workload, random, engine)
+        on = Stage(daemon, proxy, workload, random, engine)
+        stack.enter_context(on.closing)
+        yield on
 
 
 # The faults. Each leaves everything up again.
@@ -193,6 +201,42 @@ def both_killed(on: Stage, seconds: float) -> None:
 
 
 _CHANGES = ("create", "start", "kill", "remove")
+
+
+def daemon_killed_at_a_step(on: Stage, _: float) -> None:
+    """SIGKILL before or after something that leaves a trace, and a new daemon."""
+    on.daemon.kill9()
+    on.daemon.start_doomed(f"{on.random.choice(('before', 'after'))}:{on.random.choice(STEPS)}")
+    on.pause(0.5, 5.0)
+    on.daemon.ensure_down()
+    on.daemon.start()
+
+
+def engine_stuck(on: Stage, seconds: float) -> None:
+    """The Engine answers no more to one kind of call, until it is as if it had been started again."""
+    kind, done = on.random.choice(("create", "start", "kill", "remove")), on.random.random() < 0.5
+    with on.proxy.hold(kind, forwarded=done):
+        on.pause(0.1, seconds)
+
+
+def host_lost_power(on: Stage, seconds: float) -> None:
+    """Daemon, Engine and containers end at once, and the host has another boot id when they are back."""
+    on.daemon.kill9()
+    on.engine.crash()
+    on.pause(0.1, seconds)
+    on.daemon.prefix = on.closing.enter_context(rebooted(on.daemon.directory))
+    on.boots.append(datetime.now(UTC))
+    on.engine.start(live_restore=on.engine.live_restore)
+    on.daemon.start()
+
+
+# What a workload passes often.
+STEPS = (
+    Step.SUBMIT, Step.CANCEL, Step.ADMIT, Step.READY, Step.CREATE, Step.CREATED, Step.ATTACH, Step.START,
+    Step.STARTED, Step.LOG_CHUNKS, Step.SAMPLES, Step.STOP, Step.KILL, Step.EXIT, Step.OUTPUT, Step.FINISH,
+    Step.RETRY, Step.REMOVE,
+)  # fmt: skip
+
 FAULTS: dict[str, Fault] = {
     "daemon killed": Fault(daemon_killed),
     "daemon restarted": Fault(daemon_restarted),
@@ -208,5 +252,8 @@ FAULTS: dict[str, Fault] = {
     "engine killed": Fault(engine_killed, private=True, engine_dies=True),
     "engine killed, live-restore": Fault(engine_killed, private=True, live_restore=True, engine_dies=True),
     "engine frozen": Fault(engine_frozen, private=True),
+    "daemon killed at a step": Fault(daemon_killed_at_a_step),
+    "engine stuck": Fault(engine_stuck),
+    "host lost power": Fault(host_lost_power, private=True, engine_dies=True),
     "daemon and engine killed": Fault(both_killed, private=True, live_restore=True, engine_dies=True),
 }

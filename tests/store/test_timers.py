@@ -56,3 +56,12 @@ async def test_the_deadline_that_people_see_moves_and_what_was_is_as_it_was(desk
     await Timers(desk.db).move(step, READING)
     assert (await desk.get(live.id)).deadline_at == instant(now + 90 * SECOND + step)
     assert await desk.get(before.id) == before
+
+
+async def test_the_boots_of_the_host_are_remembered_each_once(desk: Desk) -> None:
+    timers = Timers(desk.db)
+    assert await timers.boots(READING) == [5 * HOUR]
+    later = replace(READING, wall_us=READING.wall_us + 2, since_boot_us=READING.since_boot_us + 1)
+    assert await timers.boots(later) == [5 * HOUR]
+    after_another = Reading("another boot", wall_us=20 * HOUR, since_boot_us=SECOND)
+    assert await timers.boots(after_another) == [5 * HOUR, 20 * HOUR - SECOND]
