@@ -25,6 +25,29 @@ def since_boot_us() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
 
 
+class SteadyClock:
+    """The wall clock as it was last read, carried on by the clock since boot.
+
+    A step of the wall clock shows here only when it is followed, so that whoever keeps timers can move them
+    at the same moment. Calling it is a ``Clock``.
+    """
+
+    def __init__(self) -> None:
+        self._booted_us = now_us() - since_boot_us()
+
+    def __call__(self) -> int:
+        """Return the present in microseconds since the epoch."""
+        return since_boot_us() + self._booted_us
+
+    def behind_us(self) -> int:
+        """Return how far the wall clock has gone ahead of this one; negative if it was put back."""
+        return now_us() - self()
+
+    def follow(self) -> None:
+        """Show what the wall clock shows."""
+        self._booted_us = now_us() - since_boot_us()
+
+
 def boot_id() -> str:
     """Return the name of the host's present boot (random(4)); it changes with each restart of the host."""
     return _BOOT_ID.read_text().strip()

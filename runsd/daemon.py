@@ -13,7 +13,7 @@ from aiohttp import web
 from runsd import __version__, intake, notify
 from runsd.api.app import make_app
 from runsd.api.services import Services
-from runsd.clock import boot_id, now_us, since_boot_us
+from runsd.clock import SteadyClock, boot_id, since_boot_us
 from runsd.config import Settings
 from runsd.datadir import LOGS, STATE, held
 from runsd.engine.docker import DockerEngine
@@ -84,25 +84,25 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         stack.push_async_callback(engine.close)
 
         instance, hostname, boot = await instance_of(db), socket.gethostname(), boot_id()
-        timers = Timers(db)
-        boots_us = await timers.boots(Reading(boot, now_us(), since_boot_us()))
-        new_id = Ids(now_us).new
+        clock, timers = SteadyClock(), Timers(db)
+        boots_us = await timers.boots(Reading(boot, clock(), since_boot_us()))
+        new_id = Ids(clock).new
         price = settings.billing.price_per_vcpu_second_usd
         capacity = intake.capacity(settings)
         signals, metrics = Signals(), Metrics()
-        runs = Runs(db, clock=now_us, new_id=new_id, hostname=hostname, price_usd=price)
-        attempts = Attempts(db, clock=now_us)
-        volumes = Volumes(db, clock=now_us, new_id=new_id)
+        runs = Runs(db, clock=clock, new_id=new_id, hostname=hostname, price_usd=price)
+        attempts = Attempts(db, clock=clock)
+        volumes = Volumes(db, clock=clock, new_id=new_id)
         samples = Samples(logs_db)
         cap = settings.logs.max_bytes_per_attempt
-        writer = LogWriter(logs_db, clock=now_us, signals=signals, max_bytes=cap)
+        writer = LogWriter(logs_db, clock=clock, signals=signals, max_bytes=cap)
         host = settings.engine.host
-        usage = UsageMeter(engine, samples, host=host, instance=instance, clock=now_us)
+        usage = UsageMeter(engine, samples, host=host, instance=instance, clock=clock)
         monitor = EngineMonitor(
             engine,
             host=host,
             stuck_after_s=settings.engine.unresponsive_seconds,
-            clock=now_us,
+            clock=clock,
             signals=signals,
             on_return=usage.fit,
         )
@@ -123,7 +123,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             logs=writer,
             usage=usage,
             signals=signals,
-            clock=now_us,
+            clock=clock,
             starts=asyncio.Semaphore(settings.engine.max_concurrent_starts),
             metrics=metrics,
             monitor=monitor,
@@ -141,18 +141,19 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             capacity=capacity,
             metrics=metrics,
             signals=signals,
-            clock=now_us,
+            clock=clock,
         )
         engine_volumes = EngineVolumes(engine, volumes, instance=instance)
         reconciler = Reconciler(
             engine, attempts, supervisor, monitor, usage, engine_volumes,
-            instance=instance, signals=signals, clock=now_us,
+            instance=instance, signals=signals, clock=clock,
         )  # fmt: skip
-        timekeeper = Timekeeper(timers, boot=boot, clock=now_us, signals=signals)
-        retention, kept_logs = Retention(db, clock=now_us), KeptLogs(logs_db)
+        timekeeper = Timekeeper(timers, boot=boot, clock=clock, signals=signals)
+        await timekeeper.catch_up()
+        retention, kept_logs = Retention(db, clock=clock), KeptLogs(logs_db)
         janitor = Janitor(
             retention, kept_logs, files, hurry=lambda: not disk.enough,
-            settings=settings.retention, metrics=metrics, signals=signals, clock=now_us,
+            settings=settings.retention, metrics=metrics, signals=signals, clock=clock,
         )  # fmt: skip
         services = Services(
             settings=settings,
@@ -174,11 +175,11 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             scheduler=scheduler,
             signals=signals,
             metrics=metrics,
-            clock=now_us,
+            clock=clock,
             instance=instance,
             hostname=hostname,
             usage=usage,
-            started_us=now_us(),
+            started_us=clock(),
         )
         runner = web.AppRunner(
             make_app(services), access_log=None, handler_cancellation=True, shutdown_timeout=_STREAMS_END_S

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Get what only tests need: a registry of our own, busybox, systemd's checkers. Standard library only.
+"""Get what only tests need: a registry of our own, busybox, a clock to step, systemd's checkers.
 
-The first two are unpacked into .build/tools: installed, the registry would start as a service.
+Standard library only. The first three are unpacked into .build/tools: installed, the registry would start as
+a service.
 """
 
 import os
@@ -15,7 +16,14 @@ TOOLS = Path(__file__).resolve().parent.parent / ".build" / "tools"
 PATH = os.pathsep.join(
     [os.environ["PATH"], *(str(TOOLS / place) for place in ("usr/bin", "bin", "usr/sbin"))]
 )
+_FAKETIME = "usr/lib/*/faketime/libfaketime.so.1"
 UNPACKED = {"docker-registry": "docker-registry", "busybox": "busybox-static"}
+
+
+def faketime() -> Path | None:
+    """Return the library that gives a process a clock of its own, if it is there."""
+    places = (Path("/"), TOOLS)
+    return next((found for place in places for found in place.glob(_FAKETIME)), None)
 
 
 def main() -> None:
@@ -25,6 +33,10 @@ def main() -> None:
             print(f"getting {package} for the tests …", file=sys.stderr, flush=True)
             TOOLS.mkdir(parents=True, exist_ok=True)
             packages.unpack(package, TOOLS)
+    if faketime() is None:
+        print("getting libfaketime for the tests …", file=sys.stderr, flush=True)
+        TOOLS.mkdir(parents=True, exist_ok=True)
+        packages.unpack("libfaketime", TOOLS)
     if shutil.which("systemd-analyze") is None:
         if packages.root_prefix() is None:
             print("without root, tests that need systemd-analyze will be skipped", file=sys.stderr)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tools
 
 CAPABILITIES: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
@@ -15,6 +16,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "mounts": lambda: os.geteuid() == 0 and _mounts(),
     "private-engine": lambda: os.geteuid() == 0 and _private_engine(),
     "small-disks": lambda: os.geteuid() == 0 and _mounts() and _loops(),
+    "libfaketime": lambda: tools.faketime() is not None,
     "docker-registry": lambda: shutil.which("docker-registry") is not None,
     "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
     "systemd-socket-activate": lambda: shutil.which("systemd-socket-activate") is not None,

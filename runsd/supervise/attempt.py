@@ -35,7 +35,7 @@ from runsd.supervise.asking import Asking
 from runsd.supervise.confirm import complete
 from runsd.supervise.engine_disk import explained
 from runsd.supervise.naming import container_name
-from runsd.supervise.output import Output, copy_live, copy_record
+from runsd.supervise.output import Live, Output, copy_live, copy_record
 from runsd.supervise.preparing import Preparation
 from runsd.supervise.starting import Start, start_failure
 from runsd.supervise.stopping import Stopping
@@ -140,10 +140,10 @@ class Attempt:
             output = Output(engine, container.id, capture, self._tools.logs)
             live = None
             if container.state is ContainerState.CREATED:
-                attached = await stack.enter_async_context(engine.attach(container.id))
+                pieces = await stack.enter_async_context(engine.attach(container.id))
                 facts = await engine.inspect(container.id)
                 if facts is not None and facts.state is ContainerState.CREATED:
-                    live = attached
+                    live = Live(pieces, stack.aclose)
             copying = copy_record(output) if live is None else copy_live(output, live, exited)
             task = asyncio.create_task(copying, name=f"output-{self._name}")
             try:

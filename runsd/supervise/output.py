@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +19,8 @@ log = structlog.get_logger()
 
 # How long after the end of its output a container has usually exited.
 _EXIT_FOLLOWS_S = 2.0
+# How long live output may wait for the disk.
+_STALL_S = 1.0
 # Between two readings of a record that cannot be followed: at least so long, and twice what a reading takes.
 _PAUSE_S = 1.0
 _TRIES = 10
@@ -45,6 +47,14 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Live:
+    """Output as it comes, and how to leave before its end."""
+
+    pieces: AsyncIterator[tuple[Stream, bytes]]
+    leave: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
 class _Plan:
     """Where to go on in a record, stream by stream, and what there is to say before."""
 
@@ -52,17 +62,26 @@ class _Plan:
     doubts: dict[Stream, Doubt]
 
 
-async def copy_live(output: Output, live: AsyncIterator[tuple[Stream, bytes]], exited: asyncio.Event) -> None:
+async def copy_live(output: Output, live: Live, exited: asyncio.Event) -> None:
     """Copy live output to its end.
 
     It ends with the container. A program that closed its output, or a connection that was lost, ends it
-    sooner: then the Engine's record is read on from there.
+    sooner: then the Engine's record is read on from there. So it is when the disk falls behind: the Engine
+    throws away what a program wrote last if whoever is attached has not read for 2 s (moby:
+    daemon/monitor.go, handleContainerExit).
     """
-    async for stream, data in live:
-        await output.capture.feed(stream, data)
+    async for stream, data in live.pieces:
+        try:
+            async with asyncio.timeout(_STALL_S):
+                await output.capture.feed(stream, data)
+        except TimeoutError:
+            log.warning("run.output_stalled", run=output.capture.run_id, attempt=output.capture.attempt)
+            await live.leave()
+            return await copy_record(output)
     ended_us = now_us()
     if not await woken(exited, _EXIT_FOLLOWS_S) or not await _had_finished(output, ended_us):
         await copy_record(output)
+    return None
 
 
 async def _had_finished(output: Output, at_us: int) -> bool:

