@@ -127,6 +127,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             starts=asyncio.Semaphore(settings.engine.max_concurrent_starts),
             metrics=metrics,
             monitor=monitor,
+            engine_here=host.startswith("unix://"),
             boot=boot,
             boots_us=boots_us,
             instance=instance,

@@ -29,6 +29,7 @@ _Pending = tuple[Job[Any], Step, "asyncio.Future[Any]"]
 
 _MOST_JOBS = 256
 _READERS = 2
+_RENEW_AGAIN_S = 1.0
 # secure_delete: Debian's SQLite overwrites what is deleted with zeros, which costs as much as writing it did;
 # "fast" does so only where it is free.
 # synchronous=FULL: a commit has reached the disk when it returns; NORMAL may lose it in a power cut.
@@ -57,12 +58,16 @@ class Space:
 class Sqlite:
     """An open database. Made by ``open``; ``close`` ends its writer and its threads."""
 
-    def __init__(self, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection]) -> None:
+    def __init__(
+        self, path: Path, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection]
+    ) -> None:
+        self._path = path
         self._writer = writer
         self._readers = list(readers)
         self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
         for reader in readers:
             self._idle.put_nowait(reader)
+        self._renewing: set[asyncio.Task[None]] = set()
         self._jobs: asyncio.Queue[_Pending | None] = asyncio.Queue()
         self._refused = False
         self.on_refusal: Callable[[], None] = _nobody
@@ -80,18 +85,14 @@ class Sqlite:
             # This also sees if it can be opened: else aiosqlite would leave its connection's thread behind.
             await asyncio.to_thread(migrate, path, migrations)
             for _ in range(1 + _READERS):
-                connection = await aiosqlite.connect(path, isolation_level=None)
-                connections.append(connection)
-                connection.row_factory = sqlite3.Row
-                for pragma in _PRAGMAS:
-                    await connection.execute(pragma)
+                connections.append(await _connect(path))
         except BaseException as failure:
             for connection in connections:
                 await connection.close()
             if isinstance(failure, sqlite3.Error):
                 raise NotNow(f"cannot open the database {path}: {failure}{_remedy(path)}") from failure
             raise
-        return cls(connections[0], connections[1:])
+        return cls(path, connections[0], connections[1:])
 
     async def write(self, job: Job[T], step: Step) -> T:
         """Run a job in a durable transaction and return its value; ``step`` names its fault points.
@@ -112,15 +113,44 @@ class Sqlite:
         reader = await self._idle.get()
         try:
             yield reader
+        except BaseException as failure:
+            renewing = asyncio.create_task(self._renew(reader), name="sqlite-renew")
+            self._renewing.add(renewing)
+            renewing.add_done_callback(self._renewing.discard)
+            if isinstance(failure, sqlite3.Error):
+                raise NotNow(f"cannot read from the database: {failure}", code="disk") from failure
+            raise
+        else:
+            self._idle.put_nowait(reader)
+
+    async def _renew(self, reader: aiosqlite.Connection) -> None:
+        """Put another connection in the place of one whose user was cancelled or failed.
+
+        A cursor may be open on it for as long as somebody holds the traceback, and would show the next reader
+        what was true then.
+        """
+        await reader.close()
+        self._readers.remove(reader)
+        while True:
+            try:
+                fresh = await _connect(self._path)
+            except sqlite3.Error as failure:
+                log.error("sqlite.reader_not_opened", error=str(failure))
+                await asyncio.sleep(_RENEW_AGAIN_S)
+            else:
+                self._readers.append(fresh)
+                return self._idle.put_nowait(fresh)
+
+    async def all(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[sqlite3.Row]:
+        """Return every row of a query. Raises NotNow when the disk fails."""
+        reader = await self._idle.get()
+        try:
+            # In one step of the connection's thread: nothing of it is left when its caller is cancelled.
+            return list(await reader.execute_fetchall(sql, parameters or {}))
         except sqlite3.Error as failure:
             raise NotNow(f"cannot read from the database: {failure}", code="disk") from failure
         finally:
             self._idle.put_nowait(reader)
-
-    async def all(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[sqlite3.Row]:
-        """Return every row of a query."""
-        async with self.reading() as reader:
-            return list(await reader.execute_fetchall(sql, parameters or {}))
 
     async def one(self, sql: str, parameters: Mapping[str, Any] | None = None) -> sqlite3.Row | None:
         """Return the first row of a query, if any."""
@@ -151,6 +181,9 @@ class Sqlite:
         """Commit what was handed in, then close."""
         self._jobs.put_nowait(None)
         await self._committing
+        for renewing in self._renewing:
+            renewing.cancel()
+        await asyncio.gather(*self._renewing, return_exceptions=True)
         for connection in (*self._readers, self._writer):
             await connection.close()
 
@@ -215,6 +248,18 @@ class Sqlite:
             return None, failure
         await self._writer.execute("release job")
         return value, None
+
+
+async def _connect(path: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None)
+    try:
+        connection.row_factory = sqlite3.Row
+        for pragma in _PRAGMAS:
+            await connection.execute_fetchall(pragma)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
 
 
 def statements(path: Path) -> dict[str, str]:

@@ -3,17 +3,20 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from runsd.engine.port import Overdue
 from runsd.errors import EngineError
+
+_REMEMBERED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
     kind: str
     since: float
+    given_up: float | None = None
 
 
 class Calls:
@@ -36,6 +39,7 @@ class Calls:
         try:
             yield
         except TimeoutError:
+            self._owed[number] = replace(call, given_up=time.monotonic())
             raise
         except EngineError:  # a refusal is an answer
             self._answered(number, kind)
@@ -51,7 +55,13 @@ class Calls:
         self._owed.clear()
 
     def longest(self) -> Overdue | None:
-        """Return the oldest call without an answer."""
+        """Return the oldest call without an answer.
+
+        One that was given up counts for a minute more: its work may have been done without a word, and if
+        the Engine is still stuck, the next call of its kind says so.
+        """
+        since = time.monotonic() - _REMEMBERED_S
+        self._owed = {n: c for n, c in self._owed.items() if c.given_up is None or c.given_up > since}
         oldest = min(self._owed.values(), key=lambda call: call.since, default=None)
         return None if oldest is None else Overdue(oldest.kind, time.monotonic() - oldest.since)
 

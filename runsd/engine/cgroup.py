@@ -149,7 +149,7 @@ class Cgroups:
     def _kill(self, name: str) -> int:
         trees = (_below(tree / PARENT, name) for tree in self._trees.every)
         processes = {pid for tree in trees for pid in _processes(tree)}
-        for pid in processes:
+        for pid in processes - {0}:  # 0 stands for a process that cannot be seen from here
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return len(processes)

@@ -76,6 +76,12 @@ class ContainerFacts:
     labels: Mapping[str, str]
     log_file_bytes: int | None = None
 
+    @property
+    def has_run(self) -> bool:
+        """Whether its program was started, though the Engine may not know when."""
+        known = self.started_us is not None or self.finished_us is not None
+        return known or self.state is ContainerState.RUNNING
+
 
 @dataclass(frozen=True, slots=True)
 class Found:

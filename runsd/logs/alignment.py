@@ -152,6 +152,12 @@ class Search:
         self._before = b""
         self._batch = bytearray()
 
+    @property
+    def found(self) -> bool:
+        """Whether what is stored last is in what was fed."""
+        self._look()
+        return not self._probe or bool(self._found)
+
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
         if self.counted:

@@ -166,6 +166,7 @@ class LogWriter:
         self._dirty: dict[Capture, None] = {}
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
+        self._counting = asyncio.Lock()
 
     async def capture(self, run_id: str, attempt: int) -> Capture:
         """Take up the log of an attempt where it was left."""
@@ -206,9 +207,11 @@ class LogWriter:
         """Return what is stored of each stream as the Engine's record holds it."""
         known = {Stream.STDOUT: Known(), Stream.STDERR: Known()}
         of = {"run_id": run_id, "attempt": attempt}
-        async with self._db.reading() as reader, reader.execute(_CHUNKS, of) as rows:
+        # One at a time: after a restart every live run asks, and others want to read too.
+        async with self._counting, self._db.reading() as reader, reader.execute(_CHUNKS, of) as rows:
             async for row in rows:
                 known[Stream(row["stream"])].stored(row["at_byte"], row["data"])
+                await asyncio.sleep(0)
         return known
 
     def dirty(self, capture: Capture, *, urgent: bool = False) -> None:

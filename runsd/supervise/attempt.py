@@ -83,13 +83,25 @@ class Attempt:
         await self._clear()
 
     async def give_up(self, failure: Exception) -> None:
-        """End an attempt that fails again and again in a way that is not the Engine's absence."""
+        """Do without what fails again and again in a way that is not the Engine's absence.
+
+        A container that ran has its exit judged, with the output that there is; it is not ended for our sake.
+        """
+        container = await self._tools.engine.inspect(self._name)
+        if container is not None and container.state is not ContainerState.CREATED:
+            unread = asyncio.create_task(asyncio.sleep(0), name=f"unread-{self._name}")
+            await self._watch(container, unread)
+            capture = await self._own_capture()
+            await capture.remark(f"[runsd: output may be missing here: {failure}]")
+            await capture.flush()
+            await self._conclude(await self._verdict.on_exit(container.id, capture.captured, self._stopping))
+            return await self._clear()
         await self._tools.engine.remove(self._name)
         work = await self._tools.attempts.work(self._work.id) or self._work
         reason = Reason.START_FAILED if work.started_us is None else Reason.LOST
         said = f"runsd could not carry it out and removed its container: {failure}"
         await self._conclude(Ended(Outcome(reason, said), started_us=work.started_us))
-        await self._clear()
+        return await self._clear()
 
     async def _to_its_end(self) -> Ended:
         container = await self._container()
@@ -97,6 +109,7 @@ class Attempt:
         exited = asyncio.Event()
         async with self._output(container, capture, exited) as output:
             if container.state is ContainerState.CREATED:
+                await self._check_not_started()
                 await self._start.of(container)
             await self._watch(container, output)
             exited.set()
@@ -105,6 +118,13 @@ class Attempt:
         return await self._verdict.on_exit(container.id, capture.captured, self._stopping)
 
     # The start
+
+    async def _check_not_started(self) -> None:
+        """Raise NotStarted for a container that was seen running, though its Engine has forgotten that."""
+        work = await self._tools.attempts.work(self._work.id)
+        if work is not None and work.started_us is not None:
+            said = "the Engine forgot that it ran (after a power cut, say); its exit cannot be known"
+            raise NotStarted(Outcome(Reason.LOST, said))
 
     async def _container(self) -> ContainerFacts:
         container = await self._tools.engine.inspect(self._name)
@@ -158,12 +178,14 @@ class Attempt:
         facts = await engine.inspect(container.id)
         if facts is None:
             raise Gone
-        if facts.started_us is None:
+        if not facts.has_run:
             raise start_failure(facts.error or "the Engine did not start it", facts.exit_code)
-        boot, began_us = self._beginning(facts.started_us)
-        if await self._tools.attempts.started(work, facts.started_us, boot=boot, began_us=began_us):
+        # An Engine that was killed in the middle of a start lets it run and does not know since when.
+        started_us = facts.started_us or self._tools.clock()
+        boot, began_us = self._beginning(started_us)
+        if await self._tools.attempts.started(work, started_us, boot=boot, began_us=began_us):
             self._tell()
-            self._tools.metrics.waited.observe(max(0, facts.started_us - work.created_us) / 1e6)
+            self._tools.metrics.waited.observe(max(0, started_us - work.created_us) / 1e6)
             self._log.info("run.running", container=container.id[:12])
         if facts.state is ContainerState.EXITED:
             return

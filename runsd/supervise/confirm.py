@@ -8,8 +8,9 @@ One look at the record tells: all of a short one, beginning and end of a long on
 import structlog
 
 from runsd.engine.port import Stream
+from runsd.errors import EngineRefused
 from runsd.logs.record import Recorder, as_recorded
-from runsd.supervise.output import Output, copy_record, is_complete
+from runsd.supervise.output import Output, copy_record, supersedes
 
 log = structlog.get_logger()
 
@@ -22,12 +23,16 @@ _CHARACTER_BYTES = 12
 async def complete(output: Output) -> None:
     """Add from the Engine's record what the output of a container that has exited turns out to lack.
 
-    Where something is missing before what was read, all of it is stored anew, if the record has all of it.
+    Where something is missing before what was read, all is stored anew from a record that has all of it.
     """
     await output.capture.flush()
-    begins_alike, ended = await _begins_alike(output)
-    lacks_beginning = not begins_alike and await is_complete(output)
-    if not lacks_beginning and (ended or await _ends_alike(output)):
+    try:
+        begins_alike, ended = await _begins_alike(output)
+        lacks_beginning = not begins_alike and await supersedes(output)
+        if not lacks_beginning and ((begins_alike and ended) or await _ends_alike(output)):
+            return
+    except EngineRefused as refusal:  # what cannot be read proves nothing against what was
+        log.warning("run.output_not_confirmed", run=output.capture.run_id, error=str(refusal))
         return
     log.warning("run.output_completed", run=output.capture.run_id, attempt=output.capture.attempt)
     if lacks_beginning:

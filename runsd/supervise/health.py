@@ -49,6 +49,7 @@ class EngineMonitor:
         self._reachable = asyncio.Event()
         self._message: str | None = "not asked yet"
         self._outage_us: tuple[int, int] | None = None
+        self._doubted = False
         self.facts: EngineFacts | None = None
 
     @property
@@ -91,6 +92,7 @@ class EngineMonitor:
 
     def doubt(self) -> None:
         """Ask again at once: a call has just failed."""
+        self._doubted = True
         self._signals.notify("engine.doubt")
 
     async def serve(self) -> None:
@@ -106,9 +108,12 @@ class EngineMonitor:
         """Ask once."""
         try:
             await self._engine.ping()
-            if not self.reachable:
-                self.facts = await self._engine.facts()
-                await self._on_return(self.facts)
+            if self._doubted or not self.reachable:  # it may have been replaced behind its socket
+                self._doubted = False
+                facts = await self._engine.facts()
+                if facts.identity != self.identity or not self.reachable:
+                    await self._on_return(facts)
+                self.facts = facts
         except (EngineError, LookupError, ValueError) as failure:  # no answer, or none that makes sense
             said = f"{failure}; is dockerd running, and is {self._host} right?"
             self._became(EngineState.UNREACHABLE, said)

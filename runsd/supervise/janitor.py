@@ -35,6 +35,8 @@ _LONGEST_PAUSE_S = 1.0
 _SLACK_BYTES = 16 * 1024**2
 _GIVEN_BACK_AT_ONCE = 512 * 1024
 _FOR_EVER = 2**62
+# Whoever waits for a run has so long to read its output, however much there is.
+_TIME_TO_READ_US = 3600 * 1_000_000
 
 
 class Janitor:
@@ -127,9 +129,9 @@ class Janitor:
     async def _forget_large_logs(self) -> None:
         most, deleted = self._settings.log_bytes, 0
         while most and await self._logs.used_bytes() > most:
-            oldest = await self._retention.with_log(_FOR_EVER, 1)
+            oldest = await self._retention.with_log(self._clock() - _TIME_TO_READ_US, 1)
             if not oldest:
-                break  # what is left belongs to runs that are not over, and each of those has its own cap
+                break  # what is left belongs to runs that are not over, or only just
             await self._delete_logs(oldest)
             deleted += 1
         self._told("logs", deleted)

@@ -9,7 +9,7 @@ import structlog
 
 from runsd.clock import now_us
 from runsd.engine.port import ContainerState, Engine, Stream
-from runsd.errors import EngineUnavailable
+from runsd.errors import EngineRefused, EngineUnavailable
 from runsd.logs.alignment import Astray, Doubt, Known, Search, Skip, places
 from runsd.logs.capture import Capture, LogWriter
 from runsd.logs.record import Written
@@ -99,6 +99,16 @@ async def copy_record(output: Output) -> None:
 
     What cannot be told exactly is said in the log itself.
     """
+    try:
+        await _copy_record(output)
+    except EngineRefused as refusal:
+        # A record that cannot be read (a line of it broken by a full disk, say) is no fact about the run.
+        await _say(
+            output, Stream.STDOUT, f"cannot read the Engine's record ({refusal}); output may be missing"
+        )
+
+
+async def _copy_record(output: Output) -> None:
     await output.capture.flush()
     known = await output.writer.known(output.capture.run_id, output.capture.attempt)
     facts = await output.engine.inspect(output.container)
@@ -110,11 +120,14 @@ async def copy_record(output: Output) -> None:
         await _read_repeatedly(output, known, full)
 
 
-async def is_complete(output: Output) -> bool:
-    """Say whether the Engine's record has its beginning still."""
+async def supersedes(output: Output) -> bool:
+    """Say whether the Engine's record has everything that is stored, and its own beginning."""
+    known = await output.writer.known(output.capture.run_id, output.capture.attempt)
     facts = await output.engine.inspect(output.container)
-    _, written = await _searched(output, {Stream.STDOUT: Known(), Stream.STDERR: Known()})
-    return facts is not None and (facts.log_file_bytes is None or written < facts.log_file_bytes)
+    searches, written = await _searched(output, known)
+    if facts is None or (facts.log_file_bytes is not None and written >= facts.log_file_bytes):
+        return False
+    return all(search.size >= known[stream].size and search.found for stream, search in searches.items())
 
 
 async def _follow(output: Output, known: Mapping[Stream, Known], full: float) -> bool:

@@ -97,9 +97,11 @@ class Reconciler:
         current = await self._attempts.current({attempt[0] for attempt in named if attempt is not None})
         for found in strays(containers, current, now_us=self._clock()):
             await self._remove(found)
+        listed = {found.name for found in containers}
         for name in cgroups:
             attempt = attempt_of_name(name)
-            if attempt is not None and current.get(attempt[0]) != attempt[1]:
+            # Whatever has a container still is cleared away with it, now or at the next look.
+            if name not in listed and attempt is not None and current.get(attempt[0]) != attempt[1]:
                 await self._usage.clear(name)
         await self._volumes.clear()
 

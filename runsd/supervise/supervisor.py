@@ -87,7 +87,10 @@ class Supervisor:
                 backoff_s = _FIRST_BACKOFF_S
                 continue
             if time.monotonic() - begun > _LONGEST_BACKOFF_S:
-                backoff_s = _FIRST_BACKOFF_S
+                backoff_s, failures = (
+                    _FIRST_BACKOFF_S,
+                    min(failures, 1),
+                )  # what went well for long is not failing
             await self._pause(run_id, backoff_s)
             backoff_s = min(_LONGEST_BACKOFF_S, 2 * backoff_s)
 

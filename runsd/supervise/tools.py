@@ -32,6 +32,7 @@ class Tools:
     starts: asyncio.Semaphore
     metrics: Metrics
     monitor: EngineMonitor
+    engine_here: bool
     boot: str
     boots_us: Sequence[int]
     instance: str

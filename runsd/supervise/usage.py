@@ -95,7 +95,7 @@ class UsageMeter:
 
     async def final(self, name: str) -> Used | None:
         """Return what an ended attempt used, as well as it can be known."""
-        last = self._last.pop(name, None)
+        last = self._last.get(name)
         if self._cgroups is None:
             return last
         usage = await self._cgroups.read(f"{self._instance}.{name}")
@@ -109,6 +109,7 @@ class UsageMeter:
         An Engine that was killed while it started a container knows nothing of the process that it had made,
         and lets it wait for ever; nobody else is in the cgroup of an attempt whose container is gone.
         """
+        self._last.pop(name, None)
         if self._cgroups is None:
             return
         own = f"{self._instance}.{name}"

@@ -66,10 +66,11 @@ class Verdict:
         if await self._tools.engine.inspect(self._name) is not None:
             raise EngineUnavailable(f"container {self._name} was gone and is back")
         work = await self._now()
-        if work.engine not in (None, self._tools.monitor.identity) and not work.cancelled:
-            raise EngineUnavailable(elsewhere(work.engine, self._tools.monitor.identity))
+        present = (await self._tools.engine.facts()).identity
+        if work.engine not in (None, present) and not work.cancelled:
+            raise EngineUnavailable(elsewhere(work.engine, present))
         return Ended(
-            Outcome(Reason.LOST, self._why_absent(work)),
+            Outcome(Reason.LOST, self._why_absent(work, present)),
             started_us=work.started_us,
             stdout_bytes=captured.stdout_bytes,
             stderr_bytes=captured.stderr_bytes,
@@ -85,12 +86,13 @@ class Verdict:
         It finds a container dead that it knew alive before the host went down, and puts down code 255 and
         the present (seen with Engine 20.10; moby: daemon/daemon.go, restore).
         """
-        if facts.started_us is None or facts.finished_us is None:
+        if facts.started_us is None or facts.finished_us is None or not self._tools.engine_here:
+            return False
+        if work.boot == self._tools.boot:
             return False
         if any(facts.started_us < boot_us <= facts.finished_us for boot_us in self._tools.boots_us):
             return True
-        another = work.boot not in (None, self._tools.boot)
-        return another and facts.finished_us >= self._tools.clock() - since_boot_us()
+        return work.boot is not None and facts.finished_us >= self._tools.clock() - since_boot_us()
 
     async def _outcome(
         self, work: Work, facts: ContainerFacts, stopping: Stopping | None, *, oom_killed: bool
@@ -107,9 +109,9 @@ class Verdict:
             return replace(ended, message=f"{ended.message}; {said}")
         return ended
 
-    def _why_absent(self, work: Work) -> str:
+    def _why_absent(self, work: Work, present: str) -> str:
         unknown = "its exit cannot be known and is not billed"
-        if work.engine not in (None, self._tools.monitor.identity):
+        if work.engine not in (None, present):
             return f"cancelled while the Engine that ran it was away ({work.engine}); {unknown}"
         if work.boot not in (None, self._tools.boot):
             return f"the host was restarted while it ran, and its container is gone; {unknown}"

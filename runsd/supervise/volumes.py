@@ -39,6 +39,10 @@ class EngineVolumes:
     async def make(self, project: str, spec: VolumeSpec) -> Volume:
         """Make a volume. Raises Conflicting for a name in use, or the Engine's error."""
         await self._clear((project, spec.name))
+        for _ in range(_TRIES):  # the reconciler, or another client, may be about to clear it away
+            if not self._in_hand[project, spec.name]:
+                break
+            await asyncio.sleep(_PAUSE_S)
         with self._holding((project, spec.name)):
             volume = await self._volumes.add(project, spec)
             labels = {INSTANCE: self._instance, VOLUME: volume.name}

@@ -183,8 +183,11 @@ def _facts(truth: Truth, container: Container, run: Run) -> Iterator[str]:
         ("finishedAt", run.finished_at, container.finished_at),
         ("exitCode", run.exit_code, container.exit_code),
     ]
-    if container.started_at is None or truth.invented(container):
+    if truth.invented(container):
         told = told[:1]  # there is no exit to tell of
+    elif container.started_at is None:
+        # It never ran; or its Engine was killed as it started it, and knows no beginning of what runs.
+        told = told[1:] if truth.engine_died and container.finished_at is not None else told[:1]
     for name, ours, engines in told:
         if ours != engines:
             yield f"its {name} is {ours}, the Engine's {engines}"

@@ -209,3 +209,26 @@ def test_statements_are_read_by_name(tmp_path: Path) -> None:
     file = tmp_path / "some.sql"
     file.write_text("-- a comment\n\n-- name: one\nselect 1\n\n-- name: two\nselect 2 -- name: no\n")
     assert statements(file) == {"one": "select 1", "two": "select 2 -- name: no"}
+
+
+async def test_a_reader_that_was_abandoned_shows_nobody_an_old_state(numbers: Sqlite) -> None:
+    """A cursor whose caller is cancelled as it is opened stays open for a while: moments and more."""
+
+    async def abandoned() -> None:
+        async with numbers.reading() as reader, reader.execute("select n from numbers") as rows:
+            async for _ in rows:
+                await asyncio.sleep(0)
+
+    for n in range(150):
+        await numbers.write(put(n), STEP)
+        leaving = [asyncio.create_task(abandoned()) for _ in range(2)]
+        for _ in range(n % 5):
+            await asyncio.sleep(0)
+        for task in leaving:
+            task.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+        await numbers.write(put(500 + n), STEP)
+        for _ in range(2):
+            found = await numbers.one("select count(*) as many from numbers")
+            assert found is not None
+            assert found["many"] == 2 * (n + 1)

@@ -56,6 +56,15 @@ def test_a_call_that_its_caller_let_go_is_not_owed() -> None:
     assert owed(calls) is None
 
 
+def test_a_call_that_was_given_up_is_forgotten_in_time_for_nobody_may_ask_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runsd.engine.calls._REMEMBERED_S", 0.0)
+    calls = Calls()
+    unanswered(calls, "container remove")
+    assert owed(calls) is None
+
+
 def test_an_engine_that_went_away_owes_nothing() -> None:
     calls = Calls()
     unanswered(calls, "container start")
