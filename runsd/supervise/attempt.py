@@ -15,6 +15,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import structlog
 from runsd_sdk.run import Reason
@@ -27,7 +28,7 @@ from runsd.engine.port import (
 )
 from runsd.errors import EngineNotFound, EngineUnavailable
 from runsd.faults import Step
-from runsd.logs.capture import Capture
+from runsd.logs.capture import Capture, Captured
 from runsd.run import Outcome
 from runsd.store.attempts import Work
 from runsd.store.ended import Ended
@@ -76,11 +77,27 @@ class Attempt:
             except NotStarted as end:
                 facts = self._tools.monitor.facts
                 ended = Ended(explained(end.outcome, facts.root_dir if facts else None))
+                if end.outcome.reason is Reason.LOST:
+                    captured = await self._uncertain()
+                    ended = replace(
+                        ended,
+                        stdout_bytes=captured.stdout_bytes,
+                        stderr_bytes=captured.stderr_bytes,
+                        logs_truncated=captured.truncated,
+                    )
             except (Gone, EngineNotFound):
-                captured = (await self._own_capture()).captured
-                ended = await self._verdict.on_absence(captured)
+                ended = await self._verdict.on_absence((await self._own_capture()).captured)
+                await self._uncertain()
             await self._conclude(ended)
         await self._clear()
+
+    async def _uncertain(self) -> Captured:
+        """Say in the log of a lost attempt that it may lack something, and return what there is."""
+        capture = await self._own_capture()
+        captured = capture.captured
+        await capture.remark("[runsd: it was lost; output may be missing here]")
+        await capture.flush()
+        return captured
 
     async def give_up(self, failure: Exception) -> None:
         """Do without what fails again and again in a way that is not the Engine's absence.

@@ -50,6 +50,7 @@ class EngineMonitor:
         self._message: str | None = "not asked yet"
         self._outage_us: tuple[int, int] | None = None
         self._doubted = False
+        self._met = False
         self.facts: EngineFacts | None = None
 
     @property
@@ -129,8 +130,9 @@ class EngineMonitor:
         if state == self._state:
             return
         now, before = self._clock(), self._state
-        if before is EngineState.UNREACHABLE:
+        if before is EngineState.UNREACHABLE and self._met:
             self._outage_us = (self._since_us, now)
+        self._met = True
         self._state, self._since_us = state, now
         if state is EngineState.UNREACHABLE:
             self._reachable.clear()
