@@ -31,6 +31,9 @@ class Filled(Daemon):
         return [line for line in super()._complaints() if json.loads(line)["event"] not in TOLD]
 
 
+ONE_AT_A_TIME = {"RUNSD_CAPACITY__CPU": "1", "RUNSD_CAPACITY__OVERCOMMIT": "1", "RUNSD_DEFAULTS__CPU": "1"}
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """A daemon and the small disk on which its data is."""
@@ -93,8 +96,7 @@ def house(
 
 
 def test_too_little_space_stops_new_runs_and_nothing_else(house: Furnish) -> None:
-    settings = {"RUNSD_CAPACITY__CPU": "1", "RUNSD_CAPACITY__OVERCOMMIT": "1", "RUNSD_DEFAULTS__CPU": "1"}
-    with house(48 * MIB, RUNSD_RETENTION__MIN_FREE_BYTES="16Mi", **settings) as home:
+    with house(48 * MIB, RUNSD_RETENTION__MIN_FREE_BYTES="16Mi", **ONE_AT_A_TIME) as home:
         daemon = home.daemon
         running = daemon.submit("sh", "-c", GATE + "echo done")
         daemon.until(running.id, "run.running")
@@ -158,8 +160,7 @@ def test_a_flood_goes_on_by_itself_when_there_is_space(house: Furnish) -> None:
 
 
 def test_state_fills_the_disk_and_every_accepted_run_is_kept(house: Furnish) -> None:
-    settings = {"RUNSD_CAPACITY__CPU": "1", "RUNSD_CAPACITY__OVERCOMMIT": "1", "RUNSD_DEFAULTS__CPU": "1"}
-    with house(48 * MIB, RUNSD_RETENTION__MIN_FREE_BYTES="0", **settings) as home:
+    with house(48 * MIB, RUNSD_RETENTION__MIN_FREE_BYTES="0", **ONE_AT_A_TIME) as home:
         daemon = home.daemon
         running = daemon.submit("sh", "-c", GATE + "true")
         daemon.until(running.id, "run.running")
@@ -206,6 +207,8 @@ def test_on_a_full_disk_of_the_engine_runs_fail_and_say_so(
         settings = {"RUNSD_RETENTION__MIN_FREE_BYTES": "0"}
         with Filled(directory, engine.eye, engine.host, image=busybox_image, **settings) as daemon:
             assert daemon.run("true").status is Status.SUCCEEDED
+            # The removal of its container, which follows the result, gives space back.
+            assert eventually(lambda: not engine.eye.containers(all=True), within_s=NOTICED_S)
             disk.fill(leave=0)
             failed = daemon.run("true")
             assert (failed.status, failed.reason) == (Status.FAILED, Reason.START_FAILED)
