@@ -33,7 +33,7 @@ class SteadyClock:
     """
 
     def __init__(self) -> None:
-        self._booted_us = now_us() - since_boot_us()
+        self.follow()
 
     def __call__(self) -> int:
         """Return the present in microseconds since the epoch."""

@@ -1,15 +1,19 @@
 """What the fault suite may ask for: an Engine that may be harmed, and a play on it or on the host's own."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import docker
 import pytest
 
+from tests.daemon.harness import Daemon
 from tests.faults.engine import PrivateEngine
-from tests.faults.scenarios import FAULTS, play
+from tests.faults.proxy import Proxy
+from tests.faults.scenarios import FAULTS, play, proxied
 
 Play = Callable[..., None]
+ServeProxied = Callable[..., AbstractContextManager[tuple[Daemon, Proxy]]]
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +23,22 @@ def private_engine(docker_client: docker.APIClient, busybox_image: str) -> Itera
         engine.start()
         engine.load(busybox_image, docker_client)
         yield engine
+
+
+@pytest.fixture(scope="session")
+def serve_proxied(
+    tmp_path_factory: pytest.TempPathFactory,
+    docker_client: docker.APIClient,
+    engine_host: str,
+    busybox_image: str,
+) -> ServeProxied:
+    """Start daemons with a proxy before the host's Engine, and with settings."""
+
+    def start(**settings: str) -> AbstractContextManager[tuple[Daemon, Proxy]]:
+        directory = tmp_path_factory.mktemp("proxied")
+        return proxied(directory, engine_host, docker_client, image=busybox_image, **settings)
+
+    return start
 
 
 @pytest.fixture

@@ -103,13 +103,24 @@ def stage(
 ) -> Iterator[Stage]:
     """Set up a stage with a workload that has begun."""
     with ExitStack() as stack:
-        proxy = stack.enter_context(Proxy(Path(host.removeprefix("unix://")), directory / "engine.sock"))
-        daemon = stack.enter_context(Daemon(directory, eye, proxy.host, image=image, **settings))
+        daemon, proxy = stack.enter_context(proxied(directory, host, eye, image=image, **settings))
         workload = stack.enter_context(Workload(daemon, seed=seed, size=size))
         random = Random(f"stage {seed}")
         on = Stage(daemon, proxy, workload, random, engine)
         stack.enter_context(on.closing)
         yield on
+
+
+@contextmanager
+def proxied(
+    directory: Path, host: str, eye: APIClient, *, image: str, **settings: str
+) -> Iterator[tuple[Daemon, Proxy]]:
+    """Set up a daemon with a proxy between it and the Engine at ``host``."""
+    with (
+        Proxy(Path(host.removeprefix("unix://")), directory / "engine.sock") as proxy,
+        Daemon(directory, eye, proxy.host, image=image, **settings) as daemon,
+    ):
+        yield daemon, proxy
 
 
 # The faults. Each leaves everything up again.

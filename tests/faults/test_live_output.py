@@ -1,13 +1,12 @@
 """Live output that does not come as it was sent, on a connection that ends as if it had."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import docker
 import pytest
 from runsd_sdk.run import Status
 
 from tests.daemon.harness import Daemon
+from tests.faults.conftest import ServeProxied
 from tests.faults.proxy import Proxy
 
 LINES = "for n in $(seq 400); do echo line $n; [ $((n % 100)) = 0 ] && sleep 0.05; done; true"
@@ -21,18 +20,9 @@ SPOILT: dict[str, Callable[[int, bytes], bytes]] = {
 
 
 @pytest.fixture(scope="module")
-def stage(
-    tmp_path_factory: pytest.TempPathFactory,
-    docker_client: docker.APIClient,
-    engine_host: str,
-    busybox_image: str,
-) -> Iterator[tuple[Daemon, Proxy]]:
-    directory = tmp_path_factory.mktemp("live")
-    with (
-        Proxy(Path(engine_host.removeprefix("unix://")), directory / "engine.sock") as proxy,
-        Daemon(directory, docker_client, proxy.host, image=busybox_image) as daemon,
-    ):
-        yield daemon, proxy
+def stage(serve_proxied: ServeProxied) -> Iterator[tuple[Daemon, Proxy]]:
+    with serve_proxied() as stage:
+        yield stage
 
 
 @pytest.mark.parametrize("what", SPOILT)

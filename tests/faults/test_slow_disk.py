@@ -6,7 +6,7 @@ from contextlib import closing
 from runsd_sdk.run import Status
 
 from tests.conftest import Serve
-from tests.daemon.harness import ENDED_S, container_name
+from tests.daemon.harness import ENDED_S, GATE, container_name
 
 LINES = 1_500_000
 
@@ -14,7 +14,7 @@ LINES = 1_500_000
 def test_a_program_ends_while_its_output_cannot_be_stored_and_loses_none(serve: Serve) -> None:
     """An Engine drops the end of what a program wrote if whoever is attached has not read for 2 s."""
     with serve() as daemon:
-        handle = daemon.submit("sh", "-c", f"until [ -e /gate ]; do sleep 0.02; done; seq {LINES}")
+        handle = daemon.submit("sh", "-c", f"{GATE}seq {LINES}")
         daemon.until(handle.id, "run.running")
         logs = sqlite3.connect(daemon.directory / "data" / "logs.db", isolation_level=None)
         with closing(logs):

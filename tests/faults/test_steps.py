@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import docker
 import pytest
 
 from runsd.faults import Step
 from tests.daemon.harness import Daemon
 from tests.engine import registry
+from tests.faults.conftest import ServeProxied
 from tests.faults.errands import ELSEWHERE, ERRANDS, Owner, owning, prepare
 from tests.faults.invariants import Truth, findings
 from tests.faults.proxy import Proxy
@@ -19,17 +19,12 @@ POINTS = [f"{when}:{step}" for step in ERRANDS for when in ("before", "after")]
 
 @pytest.fixture(scope="module")
 def stage(
-    tmp_path_factory: pytest.TempPathFactory,
-    docker_client: docker.APIClient,
-    engine_host: str,
-    busybox_image: str,
+    tmp_path_factory: pytest.TempPathFactory, serve_proxied: ServeProxied
 ) -> Iterator[tuple[Daemon, Proxy, Owner]]:
     """A daemon that dies at every point in turn, and an owner who does not let that trouble him."""
-    directory = tmp_path_factory.mktemp("steps")
     with (
-        Proxy(Path(engine_host.removeprefix("unix://")), directory / "engine.sock") as proxy,
         registry.serve(tmp_path_factory.mktemp("registry")) as shop,
-        Daemon(directory, docker_client, proxy.host, image=busybox_image) as daemon,
+        serve_proxied() as (daemon, proxy),
         owning(daemon, shop) as owner,
     ):
         daemon.kill9()

@@ -3,37 +3,26 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import docker
 import pytest
 from runsd_sdk.host import EngineState
 from runsd_sdk.run import Phase, Reason, Status
 
-from tests.daemon.harness import ENDED_S, Daemon, eventually
+from tests.daemon.harness import ENDED_S, GATE, Daemon, eventually
+from tests.faults.conftest import ServeProxied
 from tests.faults.proxy import Proxy
 
 # The bound on how long it goes unnoticed: what is configured, and a round of questions (5 s).
 STUCK_AFTER_S = 2
 NOTICED_S = 60.0
 QUICK_S = 5.0
-SLEEPER = "until [ -e /gate ]; do sleep 0.02; done; echo done"
+SLEEPER = GATE + "echo done"
 
 
 @pytest.fixture(scope="module")
-def stage(
-    tmp_path_factory: pytest.TempPathFactory,
-    docker_client: docker.APIClient,
-    engine_host: str,
-    busybox_image: str,
-) -> Iterator[tuple[Daemon, Proxy]]:
-    directory = tmp_path_factory.mktemp("stuck")
-    settings = {"RUNSD_ENGINE__UNRESPONSIVE_SECONDS": str(STUCK_AFTER_S)}
-    with (
-        Proxy(Path(engine_host.removeprefix("unix://")), directory / "engine.sock") as proxy,
-        Daemon(directory, docker_client, proxy.host, image=busybox_image, **settings) as daemon,
-    ):
-        yield daemon, proxy
+def stage(serve_proxied: ServeProxied) -> Iterator[tuple[Daemon, Proxy]]:
+    with serve_proxied(RUNSD_ENGINE__UNRESPONSIVE_SECONDS=str(STUCK_AFTER_S)) as stage:
+        yield stage
 
 
 @pytest.mark.parametrize("kind", ["create", "start"])
