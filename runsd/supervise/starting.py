@@ -20,9 +20,11 @@ from runsd.supervise.tools import Gone, NotStarted, Tools
 _LOOK_S = 10.0
 # By convention of shells and of docker: the command was found but is not executable, or was not found.
 NO_COMMAND: Final = (126, 127)
-# An Engine that was killed while it started a container says this to every further start of it. Mostly the
-# program had not begun, but in the end of that time it had, and no answer tells the one from the other.
-_HALF_STARTED = re.compile(r"\btask \S+: already exists|\bid already in use")
+# An Engine that was killed while it started a container says one of these to every further start of it.
+# Mostly the program had not begun, but in the end of that time it had, and no answer tells which it was.
+_HALF_STARTED = re.compile(
+    r"\btask \S+: already exists|\bid already in use|failed to start shim: mkdir \S+: file exists"
+)
 _UNKNOWN = (
     "the Docker Engine was killed while it started the container, and cannot say whether the program ran;"
     " run it again, or let retries do so (on: lost)"
@@ -48,7 +50,7 @@ class Start:
                 facts = await self._tools.engine.inspect(container.id)
                 if facts is None:
                     raise Gone from failure
-                if _HALF_STARTED.search(str(failure)):
+                if half_started(str(failure)):
                     raise NotStarted(Outcome(Reason.LOST, _UNKNOWN)) from failure
                 raise start_failure(str(failure), facts.exit_code) from failure
         self.seen_us = since_boot_us()
@@ -84,6 +86,11 @@ class Start:
         finally:
             asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)
+
+
+def half_started(said: str) -> bool:
+    """Tell a start that is refused for what a killed Engine has left of an earlier one."""
+    return _HALF_STARTED.search(said) is not None
 
 
 def start_failure(said: str, exit_code: int) -> NotStarted:

@@ -8,6 +8,7 @@ from decimal import Context, Decimal
 
 from runsd_sdk.run import Event, Phase, Reason, Run, Status
 
+from runsd.supervise.starting import half_started
 from tests import leaks
 from tests.daemon.harness import Daemon, container_name
 from tests.faults.programs import Program
@@ -148,7 +149,7 @@ def _half_started(container: Container | None) -> bool:
     """Say whether the Engine died while it started the container: it does not know what came of that."""
     if container is None or container.started_at is not None:
         return False
-    return any(said in container.state["Error"] for said in ("already exists", "already in use"))
+    return half_started(container.state["Error"])
 
 
 # One attempt

@@ -36,11 +36,13 @@ class RunsdError(Exception):
 
 
 class DaemonUnreachable(RunsdError):
-    """No whole answer came. ``sent`` tells whether the request may have arrived."""
+    """No whole answer came. ``sent`` tells whether the request may have arrived; ``silent``, that nothing
+    was heard while the connection stood."""
 
-    def __init__(self, message: str, *, sent: bool = False) -> None:
+    def __init__(self, message: str, *, sent: bool = False, silent: bool = False) -> None:
         super().__init__(message)
         self.sent = sent
+        self.silent = silent
 
 
 class WaitTimeout(RunsdError):

@@ -25,6 +25,7 @@ def answer(call: Call[T], *, link: Link, until: float = math.inf) -> Flow[T]:
     patience, again = Patience(link, until=until), False
     while True:
         left = max(0.0, until - link.clock())
+        patience.opened()
         try:
             value: T = yield replace(call, read_s=min(call.read_s, left + SLACK_S))
         except (DaemonUnreachable, ServerError) as error:

@@ -87,7 +87,7 @@ def unreachable(error: Exception, address: Address) -> DaemonUnreachable:
     sent = not isinstance(error, _NOT_SENT)
     if isinstance(error, httpx2.TimeoutException) and sent:
         return DaemonUnreachable(
-            f"cannot get an answer from runsd at {address.name}: it is silent", sent=True
+            f"cannot get an answer from runsd at {address.name}: it is silent", sent=True, silent=True
         )
     if sent:
         return DaemonUnreachable(

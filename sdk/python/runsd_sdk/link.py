@@ -41,13 +41,17 @@ class Patience:
         self._since = None
 
     def opened(self) -> None:
-        """Note that a stream is open; if it holds, that too is an arrival: a quiet stream has no frames."""
+        """Note that a request is made; if its connection holds until it breaks, that too is an arrival.
+
+        A quiet stream has no frames, and a long poll is answered when there is something to tell.
+        """
         self._opened = self._link.clock()
 
     def pause_after(self, error: RunsdError, *, reading: bool, repeatable: bool) -> float:
         """Return the seconds to pause before the next try; raise ``error`` when there is to be none."""
         now = self._link.clock()
-        if self._opened is not None and now - self._opened > LONGEST_PAUSE_S:
+        held = self._opened is not None and now - self._opened > LONGEST_PAUSE_S
+        if held and isinstance(error, DaemonUnreachable) and error.sent and not error.silent:
             self.renew()
         self._opened = None
         if self._since is None:

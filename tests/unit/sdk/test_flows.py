@@ -24,6 +24,7 @@ from runsd_sdk.steps import Frame, Open, Read
 from tests.unit.sdk.answers import NOW, entry, problem, result, run, run_json
 from tests.unit.sdk.script import Played, Time
 
+SILENT = DaemonUnreachable("it is silent", sent=True, silent=True)
 BROKEN = DaemonUnreachable("the connection broke", sent=True)
 REFUSED = DaemonUnreachable("nobody listens", sent=False)
 
@@ -94,6 +95,23 @@ def test_wait_polls_until_the_run_is_over_and_fetches_the_result() -> None:
 def test_wait_goes_on_through_a_restart_of_the_daemon() -> None:
     answers = [run(), BROKEN, REFUSED, REFUSED, result(), result()]
     assert Played(flows.wait("run_01a", None, check=False, link=link()), answers).answer == result()
+
+
+def test_wait_outlives_any_number_of_restarts_between_which_the_daemon_was_there() -> None:
+    time = Time()
+    outage = [after(time, 20, BROKEN), REFUSED, REFUSED]
+    flow = flows.wait("run_01a", None, check=False, link=link(time=time))
+    played = Played(flow, [*outage * 9, result(), result()], time)
+    assert played.answer == result()
+    assert played.pauses == [0.1, 0.2, 0.4] * 9
+
+
+def test_a_daemon_that_holds_connections_and_says_nothing_uses_patience_up() -> None:
+    time = Time()
+    flow = flows.wait("run_01a", None, check=False, link=link(time=time))
+    played = Played(flow, [after(time, 20, SILENT)] * 99, time)
+    assert played.error is SILENT
+    assert time.now <= 45
 
 
 def test_wait_does_not_hammer_a_daemon_that_answers_too_early() -> None:
