@@ -33,7 +33,10 @@ def test_output_that_is_stored_is_kept_whatever_becomes_of_the_engines_record(
         "sh", "-c", f"for n in $(seq 0 2999); do echo before $n; done; {GATE}echo after; exit 4"
     )
     assert eventually(lambda: daemon.raw(handle.id) == BEFORE, within_s=ENDED_S)
-    tamper(Path(daemon.inspect(handle.id)["LogPath"]))
+    record = Path(daemon.inspect(handle.id)["LogPath"])
+    if not record.exists():
+        pytest.skip("needs an Engine whose files are seen from here")
+    tamper(record)
     daemon.open_gate(handle.id)
     result = handle.wait(ENDED_S)
     assert (result.status, result.exit_code) == (Status.FAILED, 4)
