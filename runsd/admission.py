@@ -63,8 +63,14 @@ def held(holding: Iterable[Holding]) -> Resources:
     return sum((run.holds for run in holding), Resources(0, 0))
 
 
-def choose(waiting: Sequence[Waiting], holding: Iterable[Holding], capacity: Resources) -> list[str]:
-    """Return the ids that may start now, in order.
+def choose(
+    waiting: Sequence[Waiting],
+    holding: Iterable[Holding],
+    capacity: Resources,
+    *,
+    most: int | None = None,
+) -> list[str]:
+    """Return the ids that may start now, in order, ``most`` at the most.
 
     ``waiting`` is in order of claim: by priority, then by age. One that is larger than the whole capacity (it
     shrank after the submit) waits without standing in anybody's way.
@@ -78,6 +84,8 @@ def choose(waiting: Sequence[Waiting], holding: Iterable[Holding], capacity: Res
         future.place(run.asks, start, run.longest_s)
         if start == 0:
             admitted.append(run.id)
+        if len(admitted) == most:
+            break
     return admitted
 
 

@@ -36,7 +36,8 @@ class EngineSettings(_Section):
 
     host: str = Field("unix:///var/run/docker.sock", description="the Engine's address")
     max_concurrent_starts: Annotated[int, Field(ge=1)] = Field(
-        2 * (os.cpu_count() or 1), description="containers being started at once"
+        min(32, 8 * (os.cpu_count() or 1)),
+        description="the most containers being started at once; how many up to this is learned",
     )
     pull_inactivity_seconds: Annotated[float, Field(gt=0)] = Field(
         300, description="a pull without progress for this long fails"

@@ -1,6 +1,7 @@
 """The daemon: the one place where everything is made, joined and ended in order."""
 
 import asyncio
+import os
 import signal
 import socket
 from contextlib import AsyncExitStack
@@ -38,6 +39,7 @@ from runsd.supervise.disk import DiskWatch, places_on_disk
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.images import Images
 from runsd.supervise.janitor import Janitor
+from runsd.supervise.pace import Pace
 from runsd.supervise.reconcile import Reconciler
 from runsd.supervise.scheduler import Scheduler
 from runsd.supervise.supervisor import Supervisor
@@ -115,6 +117,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         for file in files:
             file.on_refusal = disk.refused
         await disk.look()
+        pace = Pace(settings.engine.max_concurrent_starts, begin=2 * (os.cpu_count() or 1))
         tools = Tools(
             engine=engine,
             attempts=attempts,
@@ -124,7 +127,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             usage=usage,
             signals=signals,
             clock=clock,
-            starts=asyncio.Semaphore(settings.engine.max_concurrent_starts),
+            pace=pace,
             metrics=metrics,
             monitor=monitor,
             engine_here=host.startswith("unix://"),
@@ -139,6 +142,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             supervisor,
             monitor,
             disk,
+            pace,
             capacity=capacity,
             metrics=metrics,
             signals=signals,
@@ -173,6 +177,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             disk=disk,
             engine=engine,
             monitor=monitor,
+            pace=pace,
             scheduler=scheduler,
             signals=signals,
             metrics=metrics,

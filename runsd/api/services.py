@@ -20,6 +20,7 @@ from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
 from runsd.supervise.disk import DiskWatch
 from runsd.supervise.health import EngineMonitor
+from runsd.supervise.pace import Pace
 from runsd.supervise.scheduler import Scheduler
 from runsd.supervise.usage import UsageMeter
 from runsd.supervise.volumes import EngineVolumes
@@ -45,6 +46,7 @@ class Services:
     disk: DiskWatch
     engine: Engine
     monitor: EngineMonitor
+    pace: Pace
     scheduler: Scheduler
     signals: Signals
     metrics: Metrics

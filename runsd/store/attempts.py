@@ -93,6 +93,11 @@ class Attempts:
         row = await self._db.one(SQL["count_queued"])
         return int(row[0]) if row else 0
 
+    async def starting(self, *, engine: str | None) -> int:
+        """Count the live runs that are on their way to a start by this Engine; those that pull are not yet."""
+        row = await self._db.one(SQL["starting"], {"engine": engine})
+        return int(row[0]) if row else 0
+
     async def live(self) -> list[str]:
         """Return the ids of all admitted runs that are not over."""
         return [row["id"] for row in await self._db.all(SQL["live"])]

@@ -40,6 +40,10 @@ order by priority desc, id limit :limit
 select id, cpu_milli, memory_bytes, gpus, timeout_s, grace_s, deadline_us, stop_us from runs
 where phase not in ('queued', 'finished')
 
+-- name: starting
+select count(*) from runs r join attempts a on a.run_id = r.id and a.number = r.attempt
+where r.phase not in ('queued', 'finished') and r.phase = 'starting' and (a.engine is null or a.engine = :engine)
+
 -- name: place
 select r.not_before_us,
     (select count(*) from runs o where o.phase = 'queued' and o.priority > r.priority)

@@ -25,7 +25,7 @@ class Asking:
             yield
 
     async def done_or_asked(
-        self, task: asyncio.Task[Any], *also: asyncio.Task[Any], within_s: float | None
+        self, task: asyncio.Future[Any], *also: asyncio.Future[Any], within_s: float | None
     ) -> None:
         """Wait until a task is done, or one more of others; for a word about this run; or so many seconds."""
         if task.done():

@@ -121,20 +121,50 @@ class Attempt:
         return await self._clear()
 
     async def _to_its_end(self) -> Ended:
-        container = await self._container()
-        capture = await self._own_capture()
         exited = asyncio.Event()
-        async with self._output(container, capture, exited) as output:
-            if container.state is ContainerState.CREATED:
-                await self._check_not_started()
-                await self._start.of(container)
+        async with AsyncExitStack() as reading:
+            container, output = await self._under_way(reading, exited)
             await self._watch(container, output)
             exited.set()
             await self._end_of(output)
+        capture = await self._own_capture()
         await complete(Output(self._tools.engine, container.id, capture, self._tools.logs))
         return await self._verdict.on_exit(container.id, capture.captured, self._stopping)
 
     # The start
+
+    async def _under_way(
+        self, reading: AsyncExitStack, exited: asyncio.Event
+    ) -> tuple[ContainerFacts, asyncio.Task[None]]:
+        """Return the container, made and started where it was not, and the reading of its output.
+
+        It is made in its turn, not before: those that wait cost the Engine nothing, and nothing to cancel.
+        """
+        container = await self._tools.engine.inspect(self._name)
+        async with AsyncExitStack() as turn:
+            if container is None:
+                container = await self._made(turn)
+            elif container.state is ContainerState.CREATED:
+                await turn.enter_async_context(self._start.turn())
+            await self._tools.attempts.created(
+                self._work, container.id, engine=self._tools.monitor.identity
+            )
+            capture = await self._own_capture()
+            output = await reading.enter_async_context(self._output(container, capture, exited))
+            if container.state is ContainerState.CREATED:
+                await self._check_not_started()
+                await self._start.of(container)
+        return container, output
+
+    async def _made(self, turn: AsyncExitStack) -> ContainerFacts:
+        """Make the container when its turn has come; a pull takes none."""
+        work = await self._tools.attempts.work(self._work.id) or self._work
+        if work.container_id is not None:
+            raise Gone
+        preparation = Preparation(work, self._name, self._tools, self._asking)
+        image = await preparation.image()
+        await turn.enter_async_context(self._start.turn())
+        return await preparation.container(image)
 
     async def _check_not_started(self) -> None:
         """Raise NotStarted for a container that was seen running, though its Engine has forgotten that."""
@@ -142,16 +172,6 @@ class Attempt:
         if work is not None and work.started_us is not None:
             said = "the Engine forgot that it ran (after a power cut, say); its exit cannot be known"
             raise NotStarted(Outcome(Reason.LOST, said))
-
-    async def _container(self) -> ContainerFacts:
-        container = await self._tools.engine.inspect(self._name)
-        if container is None:
-            work = await self._tools.attempts.work(self._work.id) or self._work
-            if work.container_id is not None:
-                raise Gone
-            container = await Preparation(work, self._name, self._tools, self._asking).container()
-        await self._tools.attempts.created(self._work, container.id, engine=self._tools.monitor.identity)
-        return container
 
     # The output, and the exit
 
@@ -202,6 +222,7 @@ class Attempt:
         boot, began_us = self._beginning(started_us)
         if await self._tools.attempts.started(work, started_us, boot=boot, began_us=began_us):
             self._tell()
+            self._tools.signals.notify("queue")  # the next may come up
             self._tools.metrics.waited.observe(max(0, started_us - work.created_us) / 1e6)
             self._log.info("run.running", container=container.id[:12])
         if facts.state is ContainerState.EXITED:

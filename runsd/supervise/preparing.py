@@ -27,12 +27,9 @@ class Preparation:
         self._tools = tools
         self._asking = asking
 
-    async def container(self) -> ContainerFacts:
-        """Make sure of the image, and make the container."""
+    async def image(self) -> ImageFacts:
+        """Make sure of the image."""
         await self._asking.check_stop("before its image was looked for")
-        return await self._create(await self._image())
-
-    async def _image(self) -> ImageFacts:
         reference, policy = self._work.spec.image, self._work.spec.pull_policy
         try:
             image = await self._tools.images.present(reference)
@@ -72,7 +69,8 @@ class Preparation:
                 said = f"cannot pull image {reference}: {failure}"
                 raise NotStarted(Outcome(Reason.IMAGE_PULL_FAILED, said)) from failure
 
-    async def _create(self, image: ImageFacts) -> ContainerFacts:
+    async def container(self, image: ImageFacts) -> ContainerFacts:
+        """Make the container."""
         await self._asking.check_stop("before its container was made")
         engine = self._tools.engine
         mounts = await self._mounts()

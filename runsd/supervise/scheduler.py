@@ -13,6 +13,7 @@ from runsd.signals import Signals, woken
 from runsd.store.attempts import Attempts
 from runsd.supervise.disk import DiskWatch
 from runsd.supervise.health import EngineMonitor
+from runsd.supervise.pace import Pace
 from runsd.supervise.supervisor import Supervisor
 
 log = structlog.get_logger()
@@ -32,6 +33,7 @@ class Scheduler:
         supervisor: Supervisor,
         monitor: EngineMonitor,
         disk: DiskWatch,
+        pace: Pace,
         *,
         capacity: Resources,
         metrics: Metrics,
@@ -42,6 +44,7 @@ class Scheduler:
         self._supervisor = supervisor
         self._monitor = monitor
         self._disk = disk
+        self._pace = pace
         self._capacity = capacity
         self._metrics = metrics
         self._signals = signals
@@ -75,10 +78,14 @@ class Scheduler:
             self._signals.notify(f"run:{run_id}", "events")
 
     async def _admit(self) -> bool:
+        # Whoever could not be started at once stays in the queue, where priority counts and nothing is held.
+        room = self._pace.ahead - await self._attempts.starting(engine=self._monitor.identity)
+        if room <= 0:
+            return False
         waiting = await self._attempts.waiting(_WINDOW, within=self._capacity)
         if not waiting:
             return False
-        chosen = choose(waiting, await self._attempts.holding(), self._capacity)
+        chosen = choose(waiting, await self._attempts.holding(), self._capacity, most=room)
         for run_id in chosen:
             if await self._attempts.admit(run_id):
                 log.info("run.admitted", run=run_id)

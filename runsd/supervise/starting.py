@@ -1,4 +1,4 @@
-"""The start of a made container: a few at once, given up by whoever is asked to stop, believed when seen."""
+"""The start of a container: a few at once, given up by whoever is asked to stop, believed when seen."""
 
 import asyncio
 import re
@@ -40,36 +40,31 @@ class Start:
         self._tools = tools
         self._asking = asking
 
-    async def of(self, container: ContainerFacts) -> None:
-        """Start a container. Raises NotStarted when that cannot be or was cancelled, Gone when it is gone."""
-        async with self._turn():
-            await self._asking.check_stop("before it was started")
-            try:
-                await self._until_started(container)
-            except (EngineRefused, EngineConflict, EngineNotFound) as failure:
-                facts = await self._tools.engine.inspect(container.id)
-                if facts is None:
-                    raise Gone from failure
-                if half_started(str(failure)):
-                    raise NotStarted(Outcome(Reason.LOST, _UNKNOWN)) from failure
-                raise start_failure(str(failure), facts.exit_code) from failure
-        self.seen_us = since_boot_us()
-
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Wait for a turn among the starts; whoever is asked to stop meanwhile needs none."""
-        starts = self._tools.starts
-        waiting = asyncio.create_task(starts.acquire(), name=f"turn-{self._name}")
-        try:
-            while not waiting.done():
-                await self._asking.done_or_asked(waiting, within_s=None)
-                if not waiting.done():
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn among the starts, and have it; whoever is asked to stop meanwhile needs none."""
+        with self._tools.pace.in_line() as turn:
+            while not turn.here.done():
+                await self._asking.done_or_asked(turn.here, within_s=None)
+                if not turn.here.done():
                     await self._asking.check_stop("before it was started")
             yield
-        finally:
-            if not waiting.cancel():
-                starts.release()
-            await asyncio.gather(waiting, return_exceptions=True)
+            if self.seen_us is not None:
+                turn.started()
+
+    async def of(self, container: ContainerFacts) -> None:
+        """Start a container. Raises NotStarted when that cannot be or was cancelled, Gone when it is gone."""
+        await self._asking.check_stop("before it was started")
+        try:
+            await self._until_started(container)
+        except (EngineRefused, EngineConflict, EngineNotFound) as failure:
+            facts = await self._tools.engine.inspect(container.id)
+            if facts is None:
+                raise Gone from failure
+            if half_started(str(failure)):
+                raise NotStarted(Outcome(Reason.LOST, _UNKNOWN)) from failure
+            raise start_failure(str(failure), facts.exit_code) from failure
+        self.seen_us = since_boot_us()
 
     async def _until_started(self, container: ContainerFacts) -> None:
         """Ask for the start until it is answered, or until its work is seen though the answer was lost."""

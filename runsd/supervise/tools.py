@@ -1,6 +1,5 @@
 """What attempts work with, and how they end before they have begun."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from runsd.store.attempts import Attempts
 from runsd.store.volumes import Volumes
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.images import Images
+from runsd.supervise.pace import Pace
 from runsd.supervise.usage import UsageMeter
 
 
@@ -29,7 +29,7 @@ class Tools:
     usage: UsageMeter
     signals: Signals
     clock: Clock
-    starts: asyncio.Semaphore
+    pace: Pace
     metrics: Metrics
     monitor: EngineMonitor
     engine_here: bool

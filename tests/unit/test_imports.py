@@ -20,7 +20,7 @@ LEAVES = {
     "runsd.signals",
     "runsd.sqlite",
 }
-PURE = {"runsd.run", "runsd.admission", "runsd.billing", "runsd.retry"}
+PURE = {"runsd.run", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.retry"}
 BELOW = LEAVES | PURE | {"runsd_sdk"}
 STORED = BELOW | {"runsd.store", "runsd.logs", "runsd.engine.port", "runsd.metrics"}
 LOOPS = STORED | {"runsd.engine.cgroup", "runsd.engine.init"}

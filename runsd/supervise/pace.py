@@ -1,0 +1,116 @@
+"""Paced starts: so many at once as get the most done, the others waiting in line for their turn."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from runsd.climb import Climb
+
+# A freed turn is taken at once, by one of these, while the scheduler finds others in the queue.
+_IN_HAND = 4
+_Line = dict["Turn", None]
+
+
+class Turn:
+    """A place in the line. ``here`` is done when the turn has come."""
+
+    def __init__(self) -> None:
+        self.here: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.began_s = 0.0
+        self.fullness: object | None = None
+        self.did_start = False
+
+    def started(self) -> None:
+        """Say that the Engine has really started something in this turn: its length tells how quick it is."""
+        self.did_start = True
+
+
+class Pace:
+    """Turns to have the Engine start something, first come first served.
+
+    How many have their turn at once is learned from how long they take (``runsd/climb.py``). Only what fully
+    belongs to that number is learned from: turns during which exactly ``limit`` were under way and after which
+    somebody still waited, and in which something was started.
+    """
+
+    def __init__(self, most: int, *, begin: int) -> None:
+        self._climb = Climb(most, begin=begin)
+        self._first: _Line = {}
+        self._others: _Line = {}
+        self._starting = 0
+        # Stands for one time during which exactly ``limit`` are under way; None while fewer or more are.
+        self._fullness: object | None = None
+
+    @property
+    def limit(self) -> int:
+        """How many may be in their turn at once, at the moment."""
+        return self._climb.limit
+
+    @property
+    def starting(self) -> int:
+        """How many are in their turn."""
+        return self._starting
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._first) + len(self._others)
+
+    @property
+    def ahead(self) -> int:
+        """How many there should be in their turn or on the way to it, so that nobody ever waits for work."""
+        return 2 * self.limit + _IN_HAND
+
+    @asynccontextmanager
+    async def turn(self, *, first: bool = False) -> AsyncIterator[Turn]:
+        """Wait for a turn and have it until the context is left; ``first`` goes before all others."""
+        with self.in_line(first=first) as turn:
+            await turn.here
+            yield turn
+
+    @contextmanager
+    def in_line(self, *, first: bool = False) -> Iterator[Turn]:
+        """Stand in line for a turn, for whoever waits for other things too; leaving ends the turn or the wait."""
+        turn, line = Turn(), self._first if first else self._others
+        line[turn] = None
+        self._call_up()
+        try:
+            yield turn
+        except BaseException:
+            turn.did_start = False
+            raise
+        finally:
+            if turn.here.done() and not turn.here.cancelled():
+                self._end(turn)
+            else:
+                line.pop(turn, None)
+
+    def _call_up(self) -> None:
+        """Let as many come as there is room for."""
+        while self._starting < self.limit and (line := self._first or self._others):
+            turn = next(iter(line))
+            del line[turn]
+            if turn.here.cancelled():  # its owner is on the way out
+                continue
+            self._starting += 1
+            turn.here.set_result(None)
+            turn.began_s = asyncio.get_running_loop().time()
+            turn.fullness = self._now_full()
+        self._now_full()
+
+    def _end(self, turn: Turn) -> None:
+        exact = turn.fullness is not None and turn.fullness is self._fullness
+        if turn.did_start and exact and self.waiting:
+            before = self.limit
+            self._climb.took(asyncio.get_running_loop().time() - turn.began_s)
+            if self.limit != before:
+                self._fullness = None
+        self._starting -= 1
+        self._call_up()
+
+    def _now_full(self) -> object | None:
+        if self._starting != self.limit:
+            self._fullness = None
+        elif self._fullness is None:
+            self._fullness = object()
+        return self._fullness

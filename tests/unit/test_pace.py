@@ -1,0 +1,181 @@
+"""Turns: in order, the privileged first, never too many, none lost, and learned from only where it is fair."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from runsd.supervise.pace import Pace
+
+
+class Starts:
+    """Starts that wait for their turn and then to be let go."""
+
+    def __init__(self, pace: Pace) -> None:
+        self.pace = pace
+        self.begun: list[str] = []
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+        self._go: dict[str, asyncio.Event] = {}
+
+    async def ask(self, *names: str, first: bool = False) -> None:
+        for name in names:
+            self._go[name] = asyncio.Event()
+            self.tasks[name] = asyncio.create_task(self._start(name, first=first))
+            await settle()
+
+    async def end(self, *names: str) -> None:
+        for name in names:
+            self._go[name].set()
+            await self.tasks[name]
+        await settle()
+
+    async def _start(self, name: str, *, first: bool) -> None:
+        async with self.pace.turn(first=first) as turn:
+            self.begun.append(name)
+            await self._go[name].wait()
+            turn.started()
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_turns_come_in_order_and_never_more_than_the_limit() -> None:
+    starts = Starts(Pace(2, begin=2))
+    await starts.ask("a", "b", "c", "d")
+    assert starts.begun == ["a", "b"]
+    assert (starts.pace.starting, starts.pace.waiting, starts.pace.limit) == (2, 2, 2)
+    await starts.end("b")
+    assert starts.begun == ["a", "b", "c"]
+    await starts.end("a", "c", "d")
+    assert starts.begun == ["a", "b", "c", "d"]
+    assert (starts.pace.starting, starts.pace.waiting) == (0, 0)
+
+
+async def test_first_goes_before_those_who_came_earlier() -> None:
+    starts = Starts(Pace(1, begin=1))
+    await starts.ask("a", "b", "c")
+    await starts.ask("x", "y", first=True)
+    await starts.end("a", "x", "y", "b", "c")
+    assert starts.begun == ["a", "x", "y", "b", "c"]
+
+
+async def test_who_is_cancelled_while_waiting_leaves_no_trace() -> None:
+    starts = Starts(Pace(1, begin=1))
+    await starts.ask("a", "b", "c")
+    await cancelled(starts.tasks["b"])
+    assert starts.pace.waiting == 1
+    await starts.end("a", "c")
+    assert starts.begun == ["a", "c"]
+    assert (starts.pace.starting, starts.pace.waiting) == (0, 0)
+
+
+async def test_who_is_cancelled_as_the_turn_comes_passes_it_on() -> None:
+    starts = Starts(Pace(1, begin=1))
+    await starts.ask("b")
+    starts.tasks["a"] = starts.tasks.pop("b")
+    with starts.pace.in_line() as turn:
+        await starts.ask("c")
+        await cancelled(starts.tasks["a"])  # its turn goes to us
+        assert turn.here.done()
+        assert starts.begun == ["b"]
+    await settle()
+    assert starts.begun == ["b", "c"]
+    await starts.end("c")
+
+
+async def test_a_turn_that_comes_to_one_just_cancelled_is_not_lost() -> None:
+    pace, came = Pace(1, begin=1), asyncio.Event()
+
+    async def one() -> None:
+        async with pace.turn():
+            came.set()
+
+    for end_first in (True, False):
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(pace.turn())
+            leaving = asyncio.create_task(one())
+            staying = asyncio.create_task(one())
+            await settle()
+            if end_first:
+                await stack.aclose()
+                leaving.cancel()
+            else:
+                leaving.cancel()
+                await stack.aclose()
+            async with asyncio.timeout(10):
+                await staying
+            await asyncio.gather(leaving, return_exceptions=True)
+        assert (pace.starting, pace.waiting) == (0, 0)
+
+
+async def test_a_failure_ends_its_turn() -> None:
+    pace = Pace(1, begin=1)
+    with pytest.raises(ZeroDivisionError):
+        async with pace.turn():
+            raise ZeroDivisionError
+    async with asyncio.timeout(10), pace.turn():
+        assert pace.starting == 1
+
+
+async def rounds(pace: Pace, count: int, *, at_once: int, how: str = "started") -> set[int]:
+    """Have so many turns, so many asking at a time; return the limits that were seen."""
+    limits, left = {pace.limit}, iter(range(count))
+
+    async def ask() -> None:
+        for _ in left:
+            try:
+                async with pace.turn() as turn:
+                    await asyncio.sleep(0)
+                    if how == "failed":
+                        turn.started()
+                        raise ValueError
+                    if how == "started":
+                        turn.started()
+            except ValueError:
+                pass
+            limits.add(pace.limit)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(at_once):
+            group.create_task(ask())
+    return limits
+
+
+async def test_with_a_backlog_other_limits_are_tried_within_the_bounds() -> None:
+    limits = await rounds(Pace(8, begin=4), 600, at_once=30)
+    assert len(limits) > 1
+    assert limits <= {1, 2, 3, 4, 6, 8}
+
+
+@pytest.mark.parametrize(
+    ("at_once", "how"),
+    [(1, "started"), (3, "started"), (4, "started"), (30, "failed"), (30, "not started")],
+)
+async def test_nothing_is_learned_without_backlog_or_from_what_was_no_start(at_once: int, how: str) -> None:
+    assert await rounds(Pace(8, begin=4), 600, at_once=at_once, how=how) == {4}
+
+
+async def test_more_come_up_when_the_limit_rises_and_none_while_too_many_are_there() -> None:
+    pace = Pace(8, begin=4)
+    most = 0
+
+    async def ask() -> None:
+        nonlocal most
+        async with pace.turn() as turn:
+            most = max(most, pace.starting - pace.limit)
+            await asyncio.sleep(0)
+            turn.started()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(500):
+            group.create_task(ask())
+    assert most == 0
+    assert (pace.starting, pace.waiting) == (0, 0)
