@@ -1,21 +1,22 @@
 """How many at once: climbs to the number that gets the most done, by trying its neighbours.
 
-What is wanted is the highest throughput, so throughput is what is compared. By Little's law, ``n`` at once that
-take ``d`` seconds each on average are ``n / d`` done per second; so durations alone tell it, without the
+What is wanted is the highest throughput, so throughput is what is compared. By Little's law, ``n`` at once
+that take ``d`` seconds each on average are ``n / d`` done per second; so durations alone tell it, without the
 rounding of a count over a short time. Now and then a neighbouring number is tried, and compared with what was
-measured just before it: whatever slows down everybody alike (a busy host, a cold disk) slows down both, and
-nobody runs away from it.
+measured just before: whatever slows down everybody (a busy host, a cold disk) slows down both, and nobody runs
+away from it.
 
 The comparison is sequential: it ends as soon as the difference stands out from the scatter of both, at the
-latest after some thirty. The number goes up only for a clear gain, and down for as good as none lost: of equals
-the smaller, for it keeps each start short and the Engine out of trouble. Where both neighbours were tried in
-vain, the next try comes later, each time twice as late up to a bound, so that trying costs next to nothing.
+latest after some thirty. The number goes up only for a clear gain, and down for as good as none lost: of
+equals the smaller, for it keeps each start short and the Engine out of trouble. Where both neighbours were
+tried in vain, the next try comes later, each time twice as late up to a bound, so that trying costs next to
+nothing.
 
 Why not one of the well-known others: AIMD needs a loss that says "too much", and an Engine has none before it
-wedges. TCP Vegas and the gradient limiters built on it hold the latency near the best one ever seen; here that
-would differ by what is started (network, volumes), and how much more latency buys throughput is just what is
-not known. Microsoft's thread pool climbs the same hill by a wave laid on its number (Hellerstein et al. 2009),
-which takes thousands of completions; a burst here has hundreds.
+wedges. TCP Vegas and the gradient limiters built on it stay near the best latency ever seen; that differs by
+what is started (network, volumes), and how much more of it buys throughput is just what is not known.
+Microsoft's thread pool climbs the same hill by a wave laid on its number (Hellerstein et al. 2009), which
+takes thousands of completions; a burst here has hundreds.
 """
 
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ class Climb:
 
 @dataclass(slots=True)
 class _Measured:
-    """The durations at one number: how many, their mean, and the sum of their squared deviations (Welford)."""
+    """The durations at one number: how many, their mean, the sum of their squared deviations (Welford)."""
 
     limit: int
     count: int = 0

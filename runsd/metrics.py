@@ -47,7 +47,9 @@ class Metrics:
         self.live = self._gauge("runsd_runs_live", "Runs admitted and not over")
         self.starts = self._gauge("runsd_starts", "Containers being made and started")
         self.starts_limit = self._gauge("runsd_starts_limit", "How many at once: learned, up to a bound")
-        self.starts_waiting = self._gauge("runsd_starts_waiting", "Live runs that wait for their turn to start")
+        self.starts_waiting = self._gauge(
+            "runsd_starts_waiting", "Live runs that wait for their turn to start"
+        )
         self.cpu_capacity = self._gauge("runsd_cpu_capacity_cores", "Cores for runs")
         self.cpu_in_use = self._gauge("runsd_cpu_in_use_cores", "Cores that live runs hold")
         self.memory_capacity = self._gauge("runsd_memory_capacity_bytes", "Memory for runs")

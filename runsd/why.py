@@ -22,6 +22,8 @@ class Surroundings:
     now: datetime
     pulled: Mapping[str, int]
     disk_message: str | None = None
+    starts_at_once: int = 0
+    starts_waiting: int = 0
 
 
 _NEXT_STEP: Final[dict[Reason, str | None]] = {
@@ -87,6 +89,9 @@ def _live(run: Run, around: Surroundings) -> tuple[str, list[str], str | None]:
     if run.phase is Phase.PULLING and around.pulled:
         done, total = around.pulled.get("doneBytes", 0), around.pulled.get("totalBytes", 0)
         details.append(f"{format_bytes(done)} of {format_bytes(total)} so far")
+    if run.phase is Phase.STARTING and around.starts_waiting:
+        at_once, waiting = around.starts_at_once, around.starts_waiting
+        details.append(f"starts take turns, {at_once} at a time for the most per second; {waiting} waiting")
     if run.deadline_at is not None:
         left = (run.deadline_at - around.now).total_seconds()
         details.append(f"its deadline is at {run.deadline_at:%H:%M:%S} UTC, in {max(0, left):.0f} s")

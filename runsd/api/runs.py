@@ -210,6 +210,8 @@ async def why(call: Call) -> Reply:
         not_before=_instant(place.not_before_us),
         now=instant(services.clock()),
         pulled=await _pulled(call, run),
+        starts_at_once=services.pace.limit,
+        starts_waiting=services.pace.waiting,
     )
     answer: Why = explain(run, around)
     return Reply(answer)

@@ -94,7 +94,7 @@ class Attempts:
         return int(row[0]) if row else 0
 
     async def starting(self, *, engine: str | None) -> int:
-        """Count the live runs that are on their way to a start by this Engine; those that pull are not yet."""
+        """Count the live runs on their way to a start by this Engine; those that pull are not yet."""
         row = await self._db.one(SQL["starting"], {"engine": engine})
         return int(row[0]) if row else 0
 

@@ -146,9 +146,7 @@ class Attempt:
                 container = await self._made(turn)
             elif container.state is ContainerState.CREATED:
                 await turn.enter_async_context(self._start.turn())
-            await self._tools.attempts.created(
-                self._work, container.id, engine=self._tools.monitor.identity
-            )
+            await self._tools.attempts.created(self._work, container.id, engine=self._tools.monitor.identity)
             capture = await self._own_capture()
             output = await reading.enter_async_context(self._output(container, capture, exited))
             if container.state is ContainerState.CREATED:

@@ -28,9 +28,9 @@ class Turn:
 class Pace:
     """Turns to have the Engine start something, first come first served.
 
-    How many have their turn at once is learned from how long they take (``runsd/climb.py``). Only what fully
-    belongs to that number is learned from: turns during which exactly ``limit`` were under way and after which
-    somebody still waited, and in which something was started.
+    How many have their turn at once is learned from how long they take (``runsd/climb.py``), and only from what
+    fully belongs to that number: turns in which something was started, during which exactly ``limit`` were
+    under way, and after which somebody still waited.
     """
 
     def __init__(self, most: int, *, begin: int) -> None:
@@ -57,8 +57,8 @@ class Pace:
         return len(self._first) + len(self._others)
 
     @property
-    def ahead(self) -> int:
-        """How many there should be in their turn or on the way to it, so that nobody ever waits for work."""
+    def enough(self) -> int:
+        """How many in their turn, or on the way to it, are enough for a turn never to stay free."""
         return 2 * self.limit + _IN_HAND
 
     @asynccontextmanager
@@ -70,7 +70,7 @@ class Pace:
 
     @contextmanager
     def in_line(self, *, first: bool = False) -> Iterator[Turn]:
-        """Stand in line for a turn, for whoever waits for other things too; leaving ends the turn or the wait."""
+        """Stand in line, for whoever waits for other things too; leaving ends the turn or the wait."""
         turn, line = Turn(), self._first if first else self._others
         line[turn] = None
         self._call_up()

@@ -79,7 +79,7 @@ class Scheduler:
 
     async def _admit(self) -> bool:
         # Whoever could not be started at once stays in the queue, where priority counts and nothing is held.
-        room = self._pace.ahead - await self._attempts.starting(engine=self._monitor.identity)
+        room = self._pace.enough - await self._attempts.starting(engine=self._monitor.identity)
         if room <= 0:
             return False
         waiting = await self._attempts.waiting(_WINDOW, within=self._capacity)

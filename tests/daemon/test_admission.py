@@ -98,6 +98,19 @@ def test_why_says_what_a_queued_run_waits_for(daemon: Daemon) -> None:
         assert handle.wait(30).status is Status.SUCCEEDED
 
 
+def test_a_burst_stays_in_the_queue_where_priority_counts(serve: Serve) -> None:
+    with serve(RUNSD_CAPACITY__OVERCOMMIT="100", RUNSD_ENGINE__MAX_CONCURRENT_STARTS="1") as daemon:
+        burst = daemon.client.create_batch([daemon.spec("true") for _ in range(24)])
+        daemon.until(burst[0].id, "run.running")
+        assert "runsd_starts_limit 1.0" in daemon.http.get("/metrics").text
+        urgent = daemon.submit("true", priority=5).wait(60)
+        last = burst[-1].wait(60)
+        assert {handle.wait(60).status for handle in burst} == {Status.SUCCEEDED}
+    assert urgent.started_at is not None
+    assert last.started_at is not None
+    assert urgent.started_at < last.started_at
+
+
 def whole_host(daemon: Daemon) -> RunHandle:
     """Start a run that leaves room for nobody."""
     handle = daemon.submit("sleep", "60", resources={"requests": {"cpu": "1"}}, stop_grace_seconds=0)

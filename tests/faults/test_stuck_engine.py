@@ -8,7 +8,7 @@ import pytest
 from runsd_sdk.host import EngineState
 from runsd_sdk.run import Phase, Reason, Status
 
-from tests.daemon.harness import ENDED_S, GATE, Daemon, eventually
+from tests.daemon.harness import ENDED_S, GATE, Daemon, container_name, eventually
 from tests.faults.conftest import ServeProxied
 from tests.faults.proxy import Proxy
 
@@ -72,7 +72,11 @@ def test_a_run_that_waits_for_its_turn_behind_a_stuck_start_can_be_cancelled(
     daemon, proxy = stage
     with proxy.hold("start") as hold:
         handles = [daemon.submit("true", resources={"requests": {"cpu": "100m"}}) for _ in range(6)]
-        hold.await_held(4)  # as many as may be started at once on two cores
+        hold.await_held(4)  # as many as are started at once on two cores before more is known
+        label = {"label": f"io.runsd.instance={daemon.instance}"}
+        made = {name for found in daemon.eye.containers(all=True, filters=label) for name in found["Names"]}
+        ours = {f"/{container_name(handle.id)}" for handle in handles}
+        assert len(made & ours) == 4  # those that wait have none yet
         for handle in handles:
             handle.cancel()
         assert eventually(lambda: sum(h.refresh().status is Status.CANCELLED for h in handles) >= 2)

@@ -54,6 +54,20 @@ async def test_a_live_run_holds_what_it_asked_for_until_it_is_over(desk: Desk) -
     assert await desk.attempts.holding() == []
 
 
+async def test_those_on_their_way_to_a_start_are_counted(desk: Desk) -> None:
+    fresh, pulling, made, elsewhere, running = [await desk.admitted() for _ in range(5)]
+    await desk.attempts.pulling(pulling)
+    await desk.attempts.created(made, "made", engine="this")
+    await desk.attempts.created(elsewhere, "elsewhere", engine="another")
+    await started(desk, running.id)
+    assert await desk.attempts.starting(engine="this") == 2
+    await desk.attempts.ready(pulling, image_id="sha256:1", image_digest=None)
+    assert await desk.attempts.starting(engine="this") == 3
+    await desk.runs.cancel(PROJECT, fresh.id)
+    assert await desk.attempts.finish(await desk.work(fresh.id), desk.ended(await desk.work(fresh.id)))
+    assert await desk.attempts.starting(engine="this") == 2
+
+
 async def started(desk: Desk, id: str) -> Work:
     await desk.attempts.started(await desk.work(id), desk.hands.now(), **BEGAN)
     return await desk.work(id)

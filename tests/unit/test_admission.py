@@ -39,6 +39,13 @@ def test_first_come_first_served() -> None:
     assert choose(queue, [], HOST) == ["a", "b"]
 
 
+def test_no_more_than_asked_for_are_chosen_and_they_are_the_first() -> None:
+    queue = [wants(100, id=name) for name in "abcd"]
+    assert choose(queue, [], HOST, most=2) == ["a", "b"]
+    blocked = [wants(4000, id="big"), *queue]
+    assert choose(blocked, [holds(100, ends_in=500)], HOST, most=1) == ["a"]
+
+
 def test_memory_and_gpus_count_as_processors_do() -> None:
     assert choose([wants(10, 8, id="a"), wants(10, 1, id="b")], [], HOST) == ["a"]
     assert choose([wants(10, gpus=1, id="a"), wants(10, gpus=1, id="b")], [], HOST) == ["a"]

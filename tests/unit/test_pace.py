@@ -1,7 +1,7 @@
-"""Turns: in order, the privileged first, never too many, none lost, and learned from only where it is fair."""
+"""Turns: in order, the privileged first, never too many, none lost; learned from only where it is fair."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
@@ -131,16 +131,12 @@ async def rounds(pace: Pace, count: int, *, at_once: int, how: str = "started") 
 
     async def ask() -> None:
         for _ in left:
-            try:
+            with suppress(ZeroDivisionError):
                 async with pace.turn() as turn:
                     await asyncio.sleep(0)
-                    if how == "failed":
+                    if how != "not started":
                         turn.started()
-                        raise ValueError
-                    if how == "started":
-                        turn.started()
-            except ValueError:
-                pass
+                    assert 1 / (how != "failed")
             limits.add(pace.limit)
 
     async with asyncio.TaskGroup() as group:

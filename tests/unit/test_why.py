@@ -133,6 +133,12 @@ def test_a_pull_says_how_far_it_is() -> None:
     assert "1.0 MiB of 1.0 GiB so far" in why.details
 
 
+def test_a_start_says_how_many_wait_for_their_turn() -> None:
+    why = explain(run(Phase.STARTING), replace(CALM, starts_at_once=4, starts_waiting=9))
+    assert why.details == ["starts take turns, 4 at a time for the most per second; 9 waiting"]
+    assert explain(run(Phase.STARTING), replace(CALM, starts_at_once=4)).details == []
+
+
 def test_a_deadline_is_told_and_is_never_in_the_past() -> None:
     ahead = explain(run(Phase.RUNNING, deadline_at=NOW + timedelta(seconds=90)), CALM)
     assert ahead.details == ["its deadline is at 01:01:30 UTC, in 90 s"]
