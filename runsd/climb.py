@@ -3,8 +3,9 @@
 What is wanted is the highest throughput, so throughput is what is compared. By Little's law, ``n`` at once
 that take ``d`` seconds each on average are ``n / d`` done per second; so durations alone tell it, without the
 rounding of a count over a short time. Now and then a neighbouring number is tried, and compared with what was
-measured just before: whatever slows down everybody (a busy host, a cold disk) slows down both, and nobody runs
-away from it.
+measured just before: whatever slows down everybody (a busy host, a cold disk) slows down both, and nobody
+runs away from it. Like is compared with like, each kind of work with itself: a container that needs a network
+of its own may take twice as long as one that does not.
 
 The comparison is sequential: it ends as soon as the difference stands out from the scatter of both, at the
 latest after some thirty. The number goes up only for a clear gain, and down for as good as none lost: of
@@ -53,14 +54,14 @@ class Climb:
         """How many are to be under way at once."""
         return (self._tried or self._here).limit
 
-    def took(self, seconds: float) -> None:
+    def took(self, seconds: float, kind: str = "") -> None:
         """Learn how long one took, with exactly ``limit`` under way from its beginning to its end."""
         if self._tried is None:
-            self._here.add(seconds)
+            self._here.add(seconds, kind)
             if self._here.count >= max(_FEWEST, self._here.limit) + self._rest:
                 self._try_neighbour()
         else:
-            self._tried.add(seconds)
+            self._tried.add(seconds, kind)
             self._compare(self._tried)
 
     def _try_neighbour(self) -> None:
@@ -71,17 +72,16 @@ class Climb:
             self._stay()
 
     def _compare(self, tried: "_Measured") -> None:
-        here = self._here
         if tried.count < max(_FEWEST, tried.limit):
             return
-        gain = tried.rate / here.rate
-        scatter = _SURE * gain * sqrt(tried.variance + here.variance)
+        gain, error = tried.against(self._here)
+        scatter = _SURE * error
         wanted = _WORTH_MORE if self._up else _NOTHING_LOST
         last = tried.count >= max(_ENOUGH, 2 * tried.limit)
         if gain - scatter > wanted or (last and gain > wanted):
             self._move(tried)
         elif gain + scatter < wanted or last:
-            self._tried, self._here = None, _Measured(here.limit)
+            self._tried, self._here = None, _Measured(self._here.limit)
             self._stay()
 
     def _move(self, tried: "_Measured") -> None:
@@ -99,29 +99,53 @@ class Climb:
             self._next_rest = min(_LONGEST_REST, 2 * self._next_rest)
 
 
-@dataclass(slots=True)
 class _Measured:
-    """The durations at one number: how many, their mean, the sum of their squared deviations (Welford)."""
+    """What was measured at one number."""
 
-    limit: int
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.count = 0
+        self._kinds: dict[str, _Durations] = {}
+
+    def add(self, seconds: float, kind: str) -> None:
+        self.count += 1
+        self._kinds.setdefault(kind, _Durations()).add(max(seconds, 1e-6))
+
+    def against(self, other: "_Measured") -> tuple[float, float]:
+        """Return how many times the other's throughput this is, and the standard error of that.
+
+        It is the mean over the kinds that both know, by how well each is known. Without any it is unknown:
+        nothing gained, with an error without end.
+        """
+        sum_of_weights = weighted = variance = 0.0
+        for kind, mine in self._kinds.items():
+            theirs = other._kinds.get(kind)
+            if theirs is None or mine.count < 2 or theirs.count < 2:
+                continue
+            gain = self.limit / other.limit * theirs.mean_s / mine.mean_s
+            weight = 1 / (1 / mine.count + 1 / theirs.count)
+            sum_of_weights += weight
+            weighted += weight * gain
+            variance += (weight * gain) ** 2 * (mine.variance + theirs.variance)
+        if sum_of_weights == 0:
+            return 1.0, inf
+        return weighted / sum_of_weights, sqrt(variance) / sum_of_weights
+
+
+@dataclass(slots=True)
+class _Durations:
+    """How many there were, their mean, and the sum of their squared deviations from it (Welford's way)."""
+
     count: int = 0
     mean_s: float = 0.0
     deviations: float = 0.0
 
     @property
-    def rate(self) -> float:
-        """How many per second were done."""
-        return self.limit / self.mean_s
-
-    @property
     def variance(self) -> float:
         """The variance of the mean, as a share of its square."""
-        if self.count < 2:
-            return inf
         return self.deviations / (self.count * (self.count - 1) * self.mean_s**2)
 
     def add(self, seconds: float) -> None:
-        seconds = max(seconds, 1e-6)
         if self.count >= _FEWEST // 2:
             seconds = min(seconds, _EXCEPTION * self.mean_s)
         self.count += 1

@@ -14,6 +14,7 @@ from aiohttp import web
 from runsd import __version__, intake, notify
 from runsd.api.app import make_app
 from runsd.api.services import Services
+from runsd.climb import Climb
 from runsd.clock import SteadyClock, boot_id, since_boot_us
 from runsd.config import Settings
 from runsd.datadir import LOGS, STATE, held
@@ -117,7 +118,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         for file in files:
             file.on_refusal = disk.refused
         await disk.look()
-        pace = Pace(settings.engine.max_concurrent_starts, begin=2 * (os.cpu_count() or 1))
+        pace = Pace(Climb(settings.engine.max_concurrent_starts, begin=2 * (os.cpu_count() or 1)))
         tools = Tools(
             engine=engine,
             attempts=attempts,

@@ -145,7 +145,7 @@ class Attempt:
             if container is None:
                 container = await self._made(turn)
             elif container.state is ContainerState.CREATED:
-                await turn.enter_async_context(self._start.turn())
+                await turn.enter_async_context(self._start.turn(self._work.spec.network))
             await self._tools.attempts.created(self._work, container.id, engine=self._tools.monitor.identity)
             capture = await self._own_capture()
             output = await reading.enter_async_context(self._output(container, capture, exited))
@@ -161,7 +161,7 @@ class Attempt:
             raise Gone
         preparation = Preparation(work, self._name, self._tools, self._asking)
         image = await preparation.image()
-        await turn.enter_async_context(self._start.turn())
+        await turn.enter_async_context(self._start.turn(self._work.spec.network))
         return await preparation.container(image)
 
     async def _check_not_started(self) -> None:

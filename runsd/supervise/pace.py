@@ -18,23 +18,23 @@ class Turn:
         self.here: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.began_s = 0.0
         self.fullness: object | None = None
-        self.did_start = False
+        self.kind: str | None = None
 
-    def started(self) -> None:
-        """Say that the Engine has really started something in this turn: its length tells how quick it is."""
-        self.did_start = True
+    def started(self, kind: str) -> None:
+        """Say that something was really started, of what kind: the length of this turn is learned from."""
+        self.kind = kind
 
 
 class Pace:
     """Turns to have the Engine start something, first come first served.
 
-    How many have their turn at once is learned from how long they take (``runsd/climb.py``), and only from what
-    fully belongs to that number: turns in which something was started, during which exactly ``limit`` were
-    under way, and after which somebody still waited.
+    How many have their turn at once is learned from how long they take (``runsd/climb.py``), and only from
+    what fully belongs to that number: turns in which something was started, during which exactly ``limit``
+    were under way, and after which somebody still waited.
     """
 
-    def __init__(self, most: int, *, begin: int) -> None:
-        self._climb = Climb(most, begin=begin)
+    def __init__(self, climb: Climb) -> None:
+        self._climb = climb
         self._first: _Line = {}
         self._others: _Line = {}
         self._starting = 0
@@ -77,7 +77,7 @@ class Pace:
         try:
             yield turn
         except BaseException:
-            turn.did_start = False
+            turn.kind = None
             raise
         finally:
             if turn.here.done() and not turn.here.cancelled():
@@ -99,13 +99,13 @@ class Pace:
         self._now_full()
 
     def _end(self, turn: Turn) -> None:
+        self._starting -= 1
         exact = turn.fullness is not None and turn.fullness is self._fullness
-        if turn.did_start and exact and self.waiting:
+        if turn.kind is not None and exact and self.waiting:
             before = self.limit
-            self._climb.took(asyncio.get_running_loop().time() - turn.began_s)
+            self._climb.took(asyncio.get_running_loop().time() - turn.began_s, turn.kind)
             if self.limit != before:
                 self._fullness = None
-        self._starting -= 1
         self._call_up()
 
     def _now_full(self) -> object | None:

@@ -41,8 +41,11 @@ class Start:
         self._asking = asking
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn among the starts, and have it; whoever is asked to stop meanwhile needs none."""
+    async def turn(self, kind: str) -> AsyncIterator[None]:
+        """Wait for a turn among the starts, and have it; whoever is asked to stop meanwhile needs none.
+
+        Starts of one ``kind`` take about as long as each other.
+        """
         with self._tools.pace.in_line() as turn:
             while not turn.here.done():
                 await self._asking.done_or_asked(turn.here, within_s=None)
@@ -50,7 +53,7 @@ class Start:
                     await self._asking.check_stop("before it was started")
             yield
             if self.seen_us is not None:
-                turn.started()
+                turn.started(kind)
 
     async def of(self, container: ContainerFacts) -> None:
         """Start a container. Raises NotStarted when that cannot be or was cancelled, Gone when it is gone."""

@@ -63,8 +63,7 @@ async def test_those_on_their_way_to_a_start_are_counted(desk: Desk) -> None:
     assert await desk.attempts.starting(engine="this") == 2
     await desk.attempts.ready(pulling, image_id="sha256:1", image_digest=None)
     assert await desk.attempts.starting(engine="this") == 3
-    await desk.runs.cancel(PROJECT, fresh.id)
-    assert await desk.attempts.finish(await desk.work(fresh.id), desk.ended(await desk.work(fresh.id)))
+    await started(desk, fresh.id)
     assert await desk.attempts.starting(engine="this") == 2
 
 

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,8 @@ CURVES: dict[str, Curve] = {
 class Engine:
     """An Engine that shares its speed among the starts under way, with work of uneven size; always a backlog.
 
-    ``slowness`` of it may be changed while it runs, and ``curve`` too.
+    ``slowness`` of it may be changed while it runs, and ``curve`` too. With ``waves``, so many short starts
+    and so many of twice the work take turns.
     """
 
     curve: Curve
@@ -47,13 +49,16 @@ class Engine:
     noise: float = 0.3
     slowness: float = 1.0
     exceptions: float = 0.0
+    waves: int = 0
     seed: int = 1
     now_s: float = 0.0
     limits: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        self._left: list[tuple[float, float, int]] = []  # work left, beginning, in which time of fullness
+        self._number = count()
+        # Work left, beginning, in which time of fullness, kind.
+        self._left: list[tuple[float, float, int, str]] = []
         self._full = 0
         self._fill()
 
@@ -69,10 +74,10 @@ class Engine:
         first = min(self._left)
         self.now_s += first[0] / speed
         self._left.remove(first)
-        self._left = [(work - first[0], began_s, full) for work, began_s, full in self._left]
+        self._left = [(work - first[0], *others) for work, *others in self._left]
         before = self.climb.limit
         if first[2] == self._full:
-            self.climb.took(self.now_s - first[1])
+            self.climb.took(self.now_s - first[1], first[3])
         self.limits.append(self.climb.limit)
         if len(self._left) + 1 != before or self.climb.limit != before:
             self._full += 1
@@ -81,7 +86,9 @@ class Engine:
     def _fill(self) -> None:
         while len(self._left) < self.climb.limit:
             last = len(self._left) + 1 == self.climb.limit
-            self._left.append((self._work(), self.now_s, self._full if last else -1))
+            long = self.waves > 0 and next(self._number) // self.waves % 2 == 1
+            work, kind = self._work() * (2 if long else 1), "long" if long else "short"
+            self._left.append((work, self.now_s, self._full if last else -1, kind))
 
     def _work(self) -> float:
         shape = self.noise**-2
@@ -158,6 +165,16 @@ def test_single_exceptions_do_not_mislead() -> None:
         made = engine(PEAK_4, exceptions=0.01, seed=seed)
         shares.append(made.run(1000) * (1 + 0.01 * 19) / best(PEAK_4))
     assert sorted(shares)[2] > 0.88
+
+
+@pytest.mark.parametrize("waves", [10, 30, 100])
+def test_work_of_two_kinds_does_not_mislead(waves: int) -> None:
+    shares = []
+    for seed in range(5):
+        made = engine(PEAK_4, waves=waves, seed=seed)
+        made.run(200)
+        shares.append(made.run(10 * waves * 2) * 1.5 / best(PEAK_4))
+    assert sorted(shares)[2] > 0.93
 
 
 @given(

@@ -5,7 +5,12 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 
+from runsd.climb import Climb
 from runsd.supervise.pace import Pace
+
+
+def paced(most: int, *, begin: int) -> Pace:
+    return Pace(Climb(most, begin=begin))
 
 
 class Starts:
@@ -33,7 +38,7 @@ class Starts:
         async with self.pace.turn(first=first) as turn:
             self.begun.append(name)
             await self._go[name].wait()
-            turn.started()
+            turn.started("none")
 
 
 async def settle() -> None:
@@ -48,7 +53,7 @@ async def cancelled(task: asyncio.Task[None]) -> None:
 
 
 async def test_turns_come_in_order_and_never_more_than_the_limit() -> None:
-    starts = Starts(Pace(2, begin=2))
+    starts = Starts(paced(2, begin=2))
     await starts.ask("a", "b", "c", "d")
     assert starts.begun == ["a", "b"]
     assert (starts.pace.starting, starts.pace.waiting, starts.pace.limit) == (2, 2, 2)
@@ -60,7 +65,7 @@ async def test_turns_come_in_order_and_never_more_than_the_limit() -> None:
 
 
 async def test_first_goes_before_those_who_came_earlier() -> None:
-    starts = Starts(Pace(1, begin=1))
+    starts = Starts(paced(1, begin=1))
     await starts.ask("a", "b", "c")
     await starts.ask("x", "y", first=True)
     await starts.end("a", "x", "y", "b", "c")
@@ -68,7 +73,7 @@ async def test_first_goes_before_those_who_came_earlier() -> None:
 
 
 async def test_who_is_cancelled_while_waiting_leaves_no_trace() -> None:
-    starts = Starts(Pace(1, begin=1))
+    starts = Starts(paced(1, begin=1))
     await starts.ask("a", "b", "c")
     await cancelled(starts.tasks["b"])
     assert starts.pace.waiting == 1
@@ -78,7 +83,7 @@ async def test_who_is_cancelled_while_waiting_leaves_no_trace() -> None:
 
 
 async def test_who_is_cancelled_as_the_turn_comes_passes_it_on() -> None:
-    starts = Starts(Pace(1, begin=1))
+    starts = Starts(paced(1, begin=1))
     await starts.ask("b")
     starts.tasks["a"] = starts.tasks.pop("b")
     with starts.pace.in_line() as turn:
@@ -92,7 +97,7 @@ async def test_who_is_cancelled_as_the_turn_comes_passes_it_on() -> None:
 
 
 async def test_a_turn_that_comes_to_one_just_cancelled_is_not_lost() -> None:
-    pace, came = Pace(1, begin=1), asyncio.Event()
+    pace, came = paced(1, begin=1), asyncio.Event()
 
     async def one() -> None:
         async with pace.turn():
@@ -117,7 +122,7 @@ async def test_a_turn_that_comes_to_one_just_cancelled_is_not_lost() -> None:
 
 
 async def test_a_failure_ends_its_turn() -> None:
-    pace = Pace(1, begin=1)
+    pace = paced(1, begin=1)
     with pytest.raises(ZeroDivisionError):
         async with pace.turn():
             raise ZeroDivisionError
@@ -135,7 +140,7 @@ async def rounds(pace: Pace, count: int, *, at_once: int, how: str = "started") 
                 async with pace.turn() as turn:
                     await asyncio.sleep(0)
                     if how != "not started":
-                        turn.started()
+                        turn.started("none")
                     assert 1 / (how != "failed")
             limits.add(pace.limit)
 
@@ -146,7 +151,7 @@ async def rounds(pace: Pace, count: int, *, at_once: int, how: str = "started") 
 
 
 async def test_with_a_backlog_other_limits_are_tried_within_the_bounds() -> None:
-    limits = await rounds(Pace(8, begin=4), 600, at_once=30)
+    limits = await rounds(paced(8, begin=4), 600, at_once=30)
     assert len(limits) > 1
     assert limits <= {1, 2, 3, 4, 6, 8}
 
@@ -156,22 +161,25 @@ async def test_with_a_backlog_other_limits_are_tried_within_the_bounds() -> None
     [(1, "started"), (3, "started"), (4, "started"), (30, "failed"), (30, "not started")],
 )
 async def test_nothing_is_learned_without_backlog_or_from_what_was_no_start(at_once: int, how: str) -> None:
-    assert await rounds(Pace(8, begin=4), 600, at_once=at_once, how=how) == {4}
+    assert await rounds(paced(8, begin=4), 600, at_once=at_once, how=how) == {4}
 
 
-async def test_more_come_up_when_the_limit_rises_and_none_while_too_many_are_there() -> None:
-    pace = Pace(8, begin=4)
-    most = 0
+async def test_when_the_limit_rises_more_come_and_when_it_falls_nobody_until_there_is_room() -> None:
+    climb = Climb(2, begin=1)
+    starts = Starts(Pace(climb))
+    await starts.ask("a", "b", "c", "d", "e")
+    learn(climb, until=2)
+    await starts.end("a")
+    assert starts.begun == ["a", "b", "c"]
+    learn(climb, until=1)
+    await starts.end("b")
+    assert starts.begun == ["a", "b", "c"]
+    await starts.end("c")
+    assert starts.begun == ["a", "b", "c", "d"]
+    await starts.end("d", "e")
 
-    async def ask() -> None:
-        nonlocal most
-        async with pace.turn() as turn:
-            most = max(most, pace.starting - pace.limit)
-            await asyncio.sleep(0)
-            turn.started()
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(500):
-            group.create_task(ask())
-    assert most == 0
-    assert (pace.starting, pace.waiting) == (0, 0)
+def learn(climb: Climb, *, until: int) -> None:
+    """Let it find that two at once take twice as long as one, which is no gain."""
+    while climb.limit != until:
+        climb.took(float(climb.limit))
