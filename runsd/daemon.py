@@ -118,7 +118,10 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         for file in files:
             file.on_refusal = disk.refused
         await disk.look()
-        pace = Pace(Climb(settings.engine.max_concurrent_starts, begin=2 * (os.cpu_count() or 1)))
+        pace = Pace(
+            Climb(settings.engine.max_concurrent_starts, begin=2 * (os.cpu_count() or 1)),
+            on_low=lambda: signals.notify("queue"),
+        )
         tools = Tools(
             engine=engine,
             attempts=attempts,

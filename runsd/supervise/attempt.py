@@ -220,7 +220,6 @@ class Attempt:
         boot, began_us = self._beginning(started_us)
         if await self._tools.attempts.started(work, started_us, boot=boot, began_us=began_us):
             self._tell()
-            self._tools.signals.notify("queue")  # the next may come up
             self._tools.metrics.waited.observe(max(0, started_us - work.created_us) / 1e6)
             self._log.info("run.running", container=container.id[:12])
         if facts.state is ContainerState.EXITED:

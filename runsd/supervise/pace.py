@@ -1,7 +1,7 @@
 """Paced starts: so many at once as get the most done, the others waiting in line for their turn."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from runsd.climb import Climb
@@ -33,8 +33,11 @@ class Pace:
     were under way, and after which somebody still waited.
     """
 
-    def __init__(self, climb: Climb) -> None:
+    def __init__(self, climb: Climb, *, on_low: Callable[[], None] = lambda: None) -> None:
+        self.followed = False
+        """Whether runs stay in the queue only because enough are in line; ``on_low`` calls for them."""
         self._climb = climb
+        self._on_low = on_low
         self._first: _Line = {}
         self._others: _Line = {}
         self._starting = 0
@@ -107,6 +110,8 @@ class Pace:
             if self.limit != before:
                 self._fullness = None
         self._call_up()
+        if self.followed and self.waiting < self.limit:
+            self._on_low()
 
     def _now_full(self) -> object | None:
         if self._starting != self.limit:

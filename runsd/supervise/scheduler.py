@@ -80,12 +80,14 @@ class Scheduler:
     async def _admit(self) -> bool:
         # Whoever could not be started at once stays in the queue, where priority counts and nothing is held.
         room = self._pace.enough - await self._attempts.starting(engine=self._monitor.identity)
+        self._pace.followed = room <= 0
         if room <= 0:
             return False
         waiting = await self._attempts.waiting(_WINDOW, within=self._capacity)
         if not waiting:
             return False
         chosen = choose(waiting, await self._attempts.holding(), self._capacity, most=room)
+        self._pace.followed = len(chosen) == room
         for run_id in chosen:
             if await self._attempts.admit(run_id):
                 log.info("run.admitted", run=run_id)

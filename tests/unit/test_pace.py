@@ -179,6 +179,20 @@ async def test_when_the_limit_rises_more_come_and_when_it_falls_nobody_until_the
     await starts.end("d", "e")
 
 
+async def test_those_who_follow_are_called_for_when_the_line_runs_low() -> None:
+    calls: list[int] = []
+    starts = Starts(Pace(Climb(1, begin=1), on_low=lambda: calls.append(starts.pace.waiting)))
+    await starts.ask("a", "b", "c")
+    starts.pace.followed = True
+    await starts.end("a")
+    assert calls == []
+    await starts.end("b")
+    assert calls == [0]
+    starts.pace.followed = False
+    await starts.end("c")
+    assert calls == [0]
+
+
 def learn(climb: Climb, *, until: int) -> None:
     """Let it find that two at once take twice as long as one, which is no gain."""
     while climb.limit != until:
