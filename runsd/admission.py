@@ -6,8 +6,10 @@ before it. Whoever's time is now, starts. A small run thus passes a big one exac
 does not move (known as conservative backfilling). No I/O, no clock.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def held(holding: Iterable[Holding]) -> Resources:
 
 def choose(
     waiting: Sequence[Waiting],
-    holding: Iterable[Holding],
+    holding: Sequence[Holding],
     capacity: Resources,
     *,
     most: int | None = None,
@@ -75,11 +77,12 @@ def choose(
     ``waiting`` is in order of claim: by priority, then by age. One that is larger than the whole capacity (it
     shrank after the submit) waits without standing in anybody's way.
     """
+    waiting = [run for run in waiting if capacity.covers(run.asks)]
     future = _Future(capacity, holding)
     admitted = []
-    for run in waiting:
-        if not capacity.covers(run.asks):
-            continue
+    for run, least in zip(waiting, _least_from(waiting), strict=True):
+        if not future.free[0].covers(least):
+            break  # neither it nor anybody behind it: the usual end, and on a busy host the beginning
         start = future.earliest(run.asks, run.longest_s)
         future.place(run.asks, start, run.longest_s)
         if start == 0:
@@ -89,14 +92,24 @@ def choose(
     return admitted
 
 
+def _least_from(waiting: Sequence[Waiting]) -> list[Resources]:
+    """Return, for each run, what it and all behind it ask for at least."""
+    asks = [(run.asks.cpu_milli, run.asks.memory_bytes, run.asks.gpus) for run in reversed(waiting)]
+    columns = (accumulate(column, min) for column in zip(*asks, strict=True))
+    return [Resources(*least) for least in zip(*columns, strict=True)][::-1]
+
+
 class _Future:
     """Free resources as a staircase over time: ``free[i]`` holds from ``times[i]`` to ``times[i + 1]``."""
 
-    def __init__(self, capacity: Resources, holding: Iterable[Holding]) -> None:
+    def __init__(self, capacity: Resources, holding: Sequence[Holding]) -> None:
         self.times = [0.0]
-        self.free = [capacity]
-        for held in holding:
-            self.place(held.holds, 0.0, max(held.ends_in_s, 1.0))
+        self.free = [capacity - held(holding)]
+        for run in sorted(holding, key=lambda run: run.ends_in_s):
+            if (ends := max(run.ends_in_s, 1.0)) != self.times[-1]:
+                self.times.append(ends)
+                self.free.append(self.free[-1])
+            self.free[-1] += run.holds
 
     def earliest(self, asks: Resources, longest_s: float) -> float:
         """Return the first step from which there is room for the whole length."""
@@ -118,7 +131,7 @@ class _Future:
 
     def _step(self, time: float) -> int:
         """Return the index of the step that begins at this time, cutting one in two if need be."""
-        at = next((i for i, t in enumerate(self.times) if t >= time), len(self.times))
+        at = bisect_left(self.times, time)
         if at == len(self.times) or self.times[at] != time:
             self.times.insert(at, time)
             self.free.insert(at, self.free[at - 1])
