@@ -12,7 +12,7 @@ import re
 import signal
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -94,6 +94,10 @@ class Cgroups:
         """Read what was used so far, or None when there is no such cgroup."""
         return await asyncio.to_thread(self._read, name)
 
+    async def read_each(self, names: Iterable[str]) -> dict[str, CgroupUsage]:
+        """Read what was used so far in several cgroups; those that are not there, or fail, are left out."""
+        return await asyncio.to_thread(self._read_each, list(names))
+
     async def remove(self, name: str) -> None:
         """Remove the cgroup and what the Engine made inside it; one that is gone is fine.
 
@@ -141,6 +145,14 @@ class Cgroups:
             if failure.errno in (errno.ENOENT, errno.ENODEV):  # ENODEV: removed between open and read
                 return None
             raise
+
+    def _read_each(self, names: Iterable[str]) -> dict[str, CgroupUsage]:
+        found = {}
+        for name in names:
+            with contextlib.suppress(OSError):
+                if (usage := self._read(name)) is not None:
+                    found[name] = usage
+        return found
 
     def _remove(self, name: str) -> None:
         for tree in self._trees.every:

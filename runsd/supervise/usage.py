@@ -3,15 +3,15 @@
 import asyncio
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import structlog
 
 from runsd.clock import Clock
-from runsd.engine.cgroup import Cgroups
-from runsd.engine.port import Engine, EngineFacts
+from runsd.engine.cgroup import Cgroups, CgroupUsage
+from runsd.engine.port import Engine, EngineFacts, UsageSample
 from runsd.errors import EngineError, NotNow
 from runsd.logs.samples import Measured, Samples
 from runsd.signals import woken
@@ -43,6 +43,11 @@ class Watched:
     container: str
     due: float = field(default_factory=lambda: time.monotonic() + _FIRST_S)
     every_s: float = _FIRST_S
+
+    @property
+    def early_s(self) -> float:
+        """How much sooner it may be measured, for company."""
+        return _LONGEST_S / 2 if self.every_s == _LONGEST_S else 0.0
 
     def measured(self) -> None:
         """Put off the next time, twice as far as the last."""
@@ -78,7 +83,7 @@ class UsageMeter:
         if self._cgroups is None:
             return None
         try:
-            return await self._cgroups.make(f"{self._instance}.{name}")
+            return await self._cgroups.make(self._own(name))
         except OSError as failure:  # knowing less of its use is no reason not to run it
             log.warning("cgroup.not_made", name=name, error=str(failure))
             return None
@@ -98,7 +103,7 @@ class UsageMeter:
         last = self._last.get(name)
         if self._cgroups is None:
             return last
-        usage = await self._cgroups.read(f"{self._instance}.{name}")
+        usage = await self._cgroups.read(self._own(name))
         if usage is None:
             return last
         return Used(usage.cpu_us, usage.memory_peak_bytes or 0, "cgroup", usage.oom_kills or 0)
@@ -112,7 +117,7 @@ class UsageMeter:
         self._last.pop(name, None)
         if self._cgroups is None:
             return
-        own = f"{self._instance}.{name}"
+        own = self._own(name)
         try:
             try:
                 await self._cgroups.remove(own)
@@ -136,10 +141,20 @@ class UsageMeter:
         while True:
             next_due = min((watched.due for watched in self._watched.values()), default=math.inf)
             await woken(self._earlier, min(_LONGEST_S, max(0.0, next_due - time.monotonic())))
-            due = [name for name, watched in self._watched.items() if watched.due <= time.monotonic()]
-            measured = [m for name in due if (m := await self._measure(name)) is not None]
+            measured = await self._measure(self._due())
             if measured:
                 await self._store(measured)
+
+    def _due(self) -> dict[str, Watched]:
+        """Return whom to measure now.
+
+        When it is somebody's turn, those who run for long and whose turn is near go along: soon all of them
+        are measured in one visit to their cgroups and one commit.
+        """
+        now = time.monotonic()
+        if not any(watched.due <= now for watched in self._watched.values()):
+            return {}
+        return {name: one for name, one in self._watched.items() if one.due <= now + one.early_s}
 
     async def _store(self, measured: Sequence[Measured]) -> None:
         try:
@@ -147,26 +162,30 @@ class UsageMeter:
         except NotNow as failure:  # a series with a hole is no reason to stop
             log.warning("usage.not_stored", error=str(failure))
 
-    async def _measure(self, name: str) -> Measured | None:
-        watched = self._watched.get(name)
-        if watched is None:
-            return None
-        watched.measured()
-        try:
-            cpu_us, memory, peak = await self._now(name, watched)
-        except (EngineError, LookupError, OSError):
-            return None  # the next round will know
-        before = self._last.get(name)
-        peak = max(peak or memory, before.memory_peak_bytes if before else 0)
-        if name in self._watched:
-            self._last[name] = Used(cpu_us, peak, "samples")
-        return Measured(watched.run_id, watched.attempt, self._clock(), cpu_us, memory)
+    async def _measure(self, due: Mapping[str, Watched]) -> list[Measured]:
+        for watched in due.values():
+            watched.measured()
+        counted = await self._cgroups.read_each(map(self._own, due)) if self._cgroups and due else {}
+        found = []
+        for name, watched in due.items():
+            usage: CgroupUsage | UsageSample | None = counted.get(self._own(name))
+            if name in self._watched and usage is None:
+                usage = await self._sample(watched)
+            if name not in self._watched or usage is None:
+                continue  # it is over, or the next round will know
+            before = self._last[name].memory_peak_bytes if name in self._last else 0
+            peak = max(usage.memory_peak_bytes or usage.memory_bytes, before)
+            self._last[name] = Used(usage.cpu_us, peak, "samples")
+            at_us = self._clock()
+            found.append(Measured(watched.run_id, watched.attempt, at_us, usage.cpu_us, usage.memory_bytes))
+        return found
 
-    async def _now(self, name: str, watched: Watched) -> tuple[int, int, int | None]:
-        usage = await self._cgroups.read(f"{self._instance}.{name}") if self._cgroups else None
-        if usage is not None:
-            return usage.cpu_us, usage.memory_bytes, usage.memory_peak_bytes
-        sample = await self._engine.sample(watched.container)
-        if sample is None:
-            raise LookupError(name)
-        return sample.cpu_us, sample.memory_bytes, sample.memory_peak_bytes
+    async def _sample(self, watched: Watched) -> UsageSample | None:
+        try:
+            return await self._engine.sample(watched.container)
+        except (EngineError, LookupError):
+            return None
+
+    def _own(self, name: str) -> str:
+        """Return the name of the cgroup of an attempt."""
+        return f"{self._instance}.{name}"

@@ -105,6 +105,14 @@ async def test_make_and_remove_may_be_repeated(cgroups: Cgroups, name: str) -> N
     assert name not in await cgroups.list_names()
 
 
+async def test_several_cgroups_are_read_at_once_but_for_those_gone(cgroups: Cgroups, name: str) -> None:
+    await cgroups.make(name)
+    used = await cgroups.read_each([f"{name}-gone", name])
+    assert used == {name: await cgroups.read(name)}
+    await cgroups.remove(name)
+    assert await cgroups.read_each([name]) == {}
+
+
 async def test_a_busy_cgroup_is_kept_and_said_to_be_busy(
     engine: DockerEngine, cgroups: Cgroups, request_of: RequestOf, name: str
 ) -> None:
