@@ -54,11 +54,14 @@ async def _answer(call: Call, run_id: str | None, *, start: int) -> Reply | web.
 
 async def _follow(call: Call, run_id: str | None, after: int, out: Streamed) -> bool:
     services = call.services
-    with services.signals.listening("events", "draining") as changed:
+    topic = "events" if run_id is None else f"run:{run_id}"
+    with services.signals.listening(topic, "draining") as changed:
         while True:
             over = run_id is not None and await call.is_over(run_id)
             while events := await services.events.after(call.project, after, run_id=run_id, limit=_PAGE):
-                await out.items(Item(str(event.id), event.type, event) for event in events)
+                await out.items(
+                    Item(str(event.id), event.type, event.model_dump_json(by_alias=True)) for event in events
+                )
                 after = events[-1].id
             if over or services.draining.is_set():
                 return over

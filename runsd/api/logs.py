@@ -11,7 +11,8 @@ from runsd_sdk.run import LogEntry
 from runsd.api.call import Call, Query
 from runsd.api.streams import KEEP_ALIVE_S, NDJSON, SSE, TEXT, Item, Streamed, streaming
 from runsd.engine.port import Stream
-from runsd.logs.reader import Cursor, LogQuery, Part, Seen, entries, missing_text
+from runsd.logs.entries import entries
+from runsd.logs.reader import Cursor, LogQuery, Part, Seen, missing_text
 from runsd.signals import woken
 
 _STREAMS: Final = {
@@ -59,17 +60,24 @@ async def _remark_deleted(out: Streamed, at: datetime, since: Cursor, *, format:
         await out.bytes(text.encode())
     else:
         entry = LogEntry(cursor=str(since), time=at, stream=Stream.SYSTEM.name.lower(), text=text)
-        await out.items([Item(entry.cursor, "log", entry)])
+        await out.items([Item(entry.cursor, "log", entry.model_dump_json(by_alias=True))])
 
 
 async def _send(call: Call, query: LogQuery, out: Streamed, until: Cursor | None, *, format: str) -> bool:
     """Send the log and, if asked, what is added to it; say whether it came to its end."""
     services = call.services
     seen: Seen = {}
-    with services.signals.listening(f"log:{call.id}", f"run:{call.id}", "draining") as changed:
+    over = not call.query.follow
+    with (
+        services.signals.listening(f"log:{call.id}", f"run:{call.id}", "draining") as changed,
+        services.signals.listening(f"run:{call.id}") as moved,
+    ):
+        moved.set()
         while True:
             # Looked up first: what a finished run wrote is all there.
-            over = not call.query.follow or await call.is_over(call.id)
+            if not over and moved.is_set():
+                moved.clear()
+                over = await call.is_over(call.id)
             async for part in services.logs.parts(query, seen=seen):
                 if until is not None and Cursor(part.row["id"], part.start) >= until:
                     return True
@@ -86,8 +94,8 @@ async def _send(call: Call, query: LogQuery, out: Streamed, until: Cursor | None
 async def _send_entries(out: Streamed, part: Part, until: Cursor | None) -> None:
     found = entries(part)
     if until is not None:
-        found = [entry for entry in found if Cursor.parse(entry.cursor) <= until]
-    await out.items(Item(entry.cursor, "log", entry) for entry in found)
+        found = [(cursor, json) for cursor, json in found if cursor <= until]
+    await out.items(Item(str(cursor), "log", json) for cursor, json in found)
 
 
 async def _send_text(out: Streamed, part: Part) -> None:

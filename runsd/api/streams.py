@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiohttp import ClientConnectionResetError, web
-from runsd_sdk.wire import Answer
 
 from runsd.api.call import Call
 
@@ -15,13 +14,12 @@ TEXT = "text/plain"
 KEEP_ALIVE_S = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One thing to send, with the id from which a client can go on."""
+class Item(NamedTuple):
+    """One thing to send, as JSON, with the id from which a client can go on."""
 
     id: str
     event: str
-    answer: Answer
+    json: str
 
 
 class Streamed:
@@ -35,12 +33,9 @@ class Streamed:
     async def items(self, items: Iterable[Item]) -> None:
         """Send some items; returns when the client's side has room, so memory stays bounded."""
         if self._format == SSE:
-            texts = (
-                f"id: {i.id}\nevent: {i.event}\ndata: {i.answer.model_dump_json(by_alias=True)}\n\n"
-                for i in items
-            )
+            texts = [f"id: {item.id}\nevent: {item.event}\ndata: {item.json}\n\n" for item in items]
         else:
-            texts = (f"{item.answer.model_dump_json(by_alias=True)}\n" for item in items)
+            texts = [f"{item.json}\n" for item in items]
         await self.response.write("".join(texts).encode())
 
     async def bytes(self, data: bytes) -> None:

@@ -1,14 +1,11 @@
 """Reading what runs wrote: entries with resumable cursors, exact bytes, the end; never all at once."""
 
+import asyncio
 import sqlite3
-from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from runsd_sdk.run import LogEntry
-
-from runsd.clock import instant
 from runsd.engine.port import Stream
 from runsd.errors import Refused
 from runsd.sqlite import Sqlite
@@ -40,8 +37,7 @@ order by at_byte desc limit 4
 """
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Cursor:
+class Cursor(NamedTuple):
     """A place in a log: after so many bytes of a chunk. Written ``<chunk>.<byte>``."""
 
     chunk: int = 0
@@ -62,6 +58,9 @@ class Cursor:
         return f"{self.chunk}.{self.byte}"
 
 
+START = Cursor()
+
+
 @dataclass(frozen=True, slots=True)
 class LogQuery:
     """Which part of a run's log: ``attempt`` None means all, in order."""
@@ -69,7 +68,7 @@ class LogQuery:
     run_id: str
     attempt: int | None = None
     streams: Sequence[Stream] = (Stream.SYSTEM, Stream.STDOUT, Stream.STDERR)
-    since: Cursor = Cursor()
+    since: Cursor = START
 
     def parameters(self) -> dict[str, Any]:
         """Return what every statement here binds."""
@@ -96,6 +95,7 @@ class Part:
         return Cursor(self.row["id"], len(self.row["data"]))
 
 
+_Asked = tuple[str, int | None, tuple[Stream, ...], int]
 Seen = dict[tuple[int, int], int]
 """Up to which byte a follower has read each stream of each attempt."""
 
@@ -105,6 +105,7 @@ class LogReader:
 
     def __init__(self, db: Sqlite) -> None:
         self._db = db
+        self._asked: dict[_Asked, asyncio.Task[list[sqlite3.Row]]] = {}
 
     async def parts(self, query: LogQuery, *, seen: Seen | None = None) -> AsyncIterator[Part]:
         """Walk the stored chunks from the cursor on, a page at a time, until there are no more.
@@ -114,7 +115,7 @@ class LogReader:
         seen = {} if seen is None else seen
         at = query.since
         while True:
-            rows = await self._db.all(_FORWARD, {**query.parameters(), "from_id": at.chunk})
+            rows = await self._page(query, at.chunk)
             for row in rows:
                 start = at.byte if row["id"] == at.chunk else 0
                 key = (row["attempt"], row["stream"])
@@ -128,9 +129,26 @@ class LogReader:
                 return
             at = Cursor(rows[-1]["id"] + 1, 0)
 
+    async def _page(self, query: LogQuery, from_id: int) -> list[sqlite3.Row]:
+        """Return the chunks from an id on.
+
+        Who asks for the same at the same moment is answered together: all followers of a run are woken at
+        once, and want what has just been stored.
+        """
+        asked = (query.run_id, query.attempt, tuple(query.streams), from_id)
+        reading = self._asked.get(asked)
+        if reading is None:
+            reading = asyncio.create_task(self._read(asked, query), name="log-page")
+            self._asked[asked] = reading
+        return await asyncio.shield(reading)
+
+    async def _read(self, asked: _Asked, query: LogQuery) -> list[sqlite3.Row]:
+        del self._asked[asked]  # whoever asks from now on may know of a commit that this will not see
+        return await self._db.all(_FORWARD, {**query.parameters(), "from_id": asked[-1]})
+
     async def _end_before(self, row: sqlite3.Row, since: Cursor) -> int:
         """Return up to where a stream is known at a cursor: a gap from there on is still to tell."""
-        if since == Cursor():
+        if since == START:
             return 0
         if row["id"] == since.chunk:
             at: int = row["at_byte"]  # what was missing before this chunk was told with its beginning
@@ -158,7 +176,7 @@ class LogReader:
                 if end >= 0:
                     return Cursor(row["id"], end + 1)
             if len(rows) < _PAGE:
-                return Cursor()
+                return START
             before = rows[-1]["id"]
 
     async def last_bytes(self, run_id: str, attempt: int, stream: Stream) -> tuple[bytes, bool]:
@@ -179,34 +197,6 @@ class LogReader:
         return b"".join(reversed(parts))[-RESULT_BYTES:], (size > RESULT_BYTES) or (0 < before < _BEYOND)
 
 
-def entries(part: Part) -> list[LogEntry]:
-    """Split a part into entries of at most a line, with a remark where output was not kept."""
-    row = part.row
-    time = instant(row["at_us"])
-    stream = Stream(row["stream"])
-    found = []
-    if part.missing > 0:
-        text = missing_text(part.missing, stream)
-        cursor = str(Cursor(row["id"], part.start))
-        found.append(LogEntry(cursor=cursor, time=time, stream=Stream.SYSTEM.name.lower(), text=text))
-    at = part.start
-    for line in _lines(part.data):
-        at += len(line)
-        text = line.decode("utf-8", "replace")
-        exact = b64encode(line).decode() if text.encode() != line else None
-        cursor = str(Cursor(row["id"], at))
-        name = stream.name.lower()
-        found.append(LogEntry(cursor=cursor, time=time, stream=name, text=text, base64=exact))
-    return found
-
-
 def missing_text(missing: int, stream: Stream) -> str:
     """Say that output was not kept."""
     return f"[runsd: {missing} bytes of {stream.name.lower()} were not kept here]\n"
-
-
-def _lines(data: bytes) -> list[bytes]:
-    """Split after each newline and nowhere else: a carriage return is a program's own matter."""
-    lines = [line + b"\n" for line in data.split(b"\n")]
-    lines[-1] = lines[-1][:-1]
-    return lines if lines[-1] else lines[:-1]

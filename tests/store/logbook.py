@@ -6,9 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from runsd_sdk.run import LogEntry
+
 from runsd.engine.port import Stream
 from runsd.logs.capture import Capture, LogWriter
 from runsd.logs.database import open_logs
+from runsd.logs.entries import entries
 from runsd.logs.reader import Cursor, LogQuery, LogReader, Part
 from runsd.signals import Signals
 from runsd.sqlite import Sqlite
@@ -64,6 +67,16 @@ async def open_book(path: Path, *, cap: int = CAP) -> AsyncIterator[Book]:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
         await db.close()
+
+
+def entries_of(part: Part) -> list[LogEntry]:
+    """Read the entries of a part as a client does; each is written as the model of the SDK writes it."""
+    written = entries(part)
+    found = [LogEntry.model_validate_json(json) for _, json in written]
+    assert [(entry.cursor, entry.model_dump_json(by_alias=True)) for entry in found] == [
+        (str(cursor), json) for cursor, json in written
+    ]
+    return found
 
 
 def numbered(size: int) -> bytes:

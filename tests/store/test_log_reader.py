@@ -13,11 +13,14 @@ from runsd_sdk.run import LogEntry
 
 from runsd.engine.port import Stream
 from runsd.errors import Refused
-from runsd.logs.reader import Cursor, LogQuery, entries
-from tests.store.logbook import ERR, OUT, RUN, SYSTEM, Book, open_book
+from runsd.logs.reader import Cursor, LogQuery
+from tests.store.logbook import ERR, OUT, RUN, SYSTEM, Book, entries_of, open_book
 
 streams = st.sampled_from([OUT, ERR])
-binaries = st.binary(max_size=8) | st.sampled_from([b"\n", b"a\n", b"\r", "€".encode(), b"\xe2\x82", b"\0\n"])
+QUOTED = b'"\\/\b\f\t\x1f\x7f<&\xe2\x80\xa8'
+binaries = st.binary(max_size=8) | st.sampled_from(
+    [b"\n", b"a\n", b"\r", "€".encode(), b"\xe2\x82", b"\0\n", QUOTED]
+)
 outputs = st.lists(st.tuples(streams, binaries), max_size=30)
 choices = st.sampled_from([(OUT,), (ERR,), (SYSTEM, OUT, ERR)])
 
@@ -28,7 +31,7 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 
 async def read(book: Book, chosen: tuple[Stream, ...], since: Cursor | None = None) -> list[LogEntry]:
     parts = await book.parts(*chosen, since=since)
-    return [entry for part in parts for entry in entries(part)]
+    return [entry for part in parts for entry in entries_of(part)]
 
 
 async def bytes_of(book: Book, chosen: tuple[Stream, ...], since: Cursor | None = None) -> bytes:
@@ -141,6 +144,29 @@ async def test_a_remark_of_runsd_is_an_entry_of_its_own(tmp_path: Path) -> None:
             ("system", "[runsd: something]\n"),
         ]
         assert await book.text(OUT) == b"one\n"
+
+
+async def test_followers_that_are_woken_together_are_answered_together(tmp_path: Path) -> None:
+    async with open_book(tmp_path / "logs.db") as book:
+        await book.written((OUT, b"one\n"))
+        asked: list[str] = []
+        async with book.db.reading() as one, book.db.reading() as other:
+            for connection in (one, other):
+                await connection.set_trace_callback(asked.append)
+        for wanted in (b"one\n", b"one\ntwo\n"):
+            asked.clear()
+            assert await asyncio.gather(*(book.text() for _ in range(20))) == [wanted] * 20
+            assert len(asked) == 1
+            await book.written((OUT, b"two\n"))
+
+
+async def test_a_reader_that_leaves_takes_nothing_from_those_who_read_along(tmp_path: Path) -> None:
+    async with open_book(tmp_path / "logs.db") as book:
+        await book.written((OUT, b"one\n"))
+        leaving, *staying = [asyncio.create_task(book.text()) for _ in range(3)]
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert await asyncio.gather(*staying) == [b"one\n"] * 2
 
 
 @pytest.mark.parametrize(

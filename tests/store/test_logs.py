@@ -1,7 +1,6 @@
 """Logs on real files: durable when flushed, bounded by head and tail, never in a writer's way."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import pytest
 
 from runsd.errors import NotNow
 from runsd.faults import Step
-from runsd.logs.reader import RESULT_BYTES, Cursor, LogQuery, Seen, entries
+from runsd.logs.reader import RESULT_BYTES, Cursor, LogQuery, Seen
 from runsd.signals import woken
-from tests.store.logbook import CAP, ERR, OUT, RUN, SYSTEM, Book, numbered, open_book
+from tests.store.logbook import CAP, ERR, OUT, RUN, SYSTEM, Book, entries_of, numbered, open_book
 
 STEP = Step.CHANGE  # whichever
 
@@ -145,7 +144,7 @@ async def test_of_too_much_output_head_and_tail_are_kept_with_a_remark_between(l
     assert whole.startswith(head)
     assert whole.endswith(tail)
     assert parts[gaps[0]].missing == len(whole) - len(kept)
-    remark, *_ = entries(parts[gaps[0]])
+    remark, *_ = entries_of(parts[gaps[0]])
     assert (remark.stream, remark.text) == (
         "system", f"[runsd: {len(whole) - len(kept)} bytes of stdout were not kept here]\n",
     )  # fmt: skip
@@ -184,7 +183,7 @@ async def test_a_gap_is_told_once_also_to_who_comes_back_behind_it(logs: Book) -
     await logs.flooded(capture, OUT, CAP + 2 * SLACK)
     parts = await logs.parts()
     gap = next(part for part in parts if part.missing)
-    remark, line, *_ = entries(gap)
+    remark, line, *_ = entries_of(gap)
     for cursor in (remark.cursor, line.cursor, str(gap.end)):
         assert all(part.missing == 0 for part in await logs.parts(since=Cursor.parse(cursor)))
 
