@@ -2,14 +2,15 @@
 
 Everyone who writes hands in a job; the writer runs all jobs that wait in one durable transaction, each behind
 its own savepoint. A job is thus atomic and durable when ``write`` returns, never half done when its caller is
-cancelled, and the cost of the sync is shared by all who write at that moment.
+cancelled, and the cost of the sync is shared by all who write at that moment. A group is one visit to the
+writer's thread: with a visit for every statement the visits would cost several times what SQLite does.
 """
 
 import asyncio
 import os
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,12 @@ from typing import Any, TypeVar
 import aiosqlite
 import structlog
 
-from runsd import faults
 from runsd.errors import NotNow
 from runsd.faults import Step
 from runsd.migrations import migrate
+from runsd.writer import Job, Writer
 
 T = TypeVar("T")
-Job = Callable[[aiosqlite.Connection], Awaitable[T]]
 _Pending = tuple[Job[Any], Step, "asyncio.Future[Any]"]
 
 _MOST_JOBS = 256
@@ -58,9 +58,7 @@ class Space:
 class Sqlite:
     """An open database. Made by ``open``; ``close`` ends its writer and its threads."""
 
-    def __init__(
-        self, path: Path, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection]
-    ) -> None:
+    def __init__(self, path: Path, writer: Writer, readers: Sequence[aiosqlite.Connection]) -> None:
         self._path = path
         self._writer = writer
         self._readers = list(readers)
@@ -80,24 +78,28 @@ class Sqlite:
         Raises NotNow when the file was written by a newer runsd, cannot be opened, or has no room for the
         copy that is put beside an older one.
         """
-        connections: list[aiosqlite.Connection] = []
+        writer = Writer()
+        readers: list[aiosqlite.Connection] = []
         try:
             # This also sees if it can be opened: else aiosqlite would leave its connection's thread behind.
             await asyncio.to_thread(migrate, path, migrations)
-            for _ in range(1 + _READERS):
-                connections.append(await _connect(path))
+            await writer.open(path, _PRAGMAS)
+            for _ in range(_READERS):
+                readers.append(await _connect(path))
         except BaseException as failure:
-            for connection in connections:
-                await connection.close()
+            for reader in readers:
+                await reader.close()
+            await writer.close()
             if isinstance(failure, sqlite3.Error):
                 raise NotNow(f"cannot open the database {path}: {failure}{_remedy(path)}") from failure
             raise
-        return cls(path, connections[0], connections[1:])
+        return cls(path, writer, readers)
 
     async def write(self, job: Job[T], step: Step) -> T:
         """Run a job in a durable transaction and return its value; ``step`` names its fault points.
 
-        Raises whatever the job raised (its changes are undone), or NotNow when the disk refused the commit.
+        The job runs on a thread, and what it uses besides its connection must bear that. Raises whatever the
+        job raised (its changes are undone), or NotNow when the disk refused the commit.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._jobs.put_nowait((job, step, done))
@@ -184,8 +186,9 @@ class Sqlite:
         for renewing in self._renewing:
             renewing.cancel()
         await asyncio.gather(*self._renewing, return_exceptions=True)
-        for connection in (*self._readers, self._writer):
-            await connection.close()
+        for reader in self._readers:
+            await reader.close()
+        await self._writer.close()
 
     async def _commit_groups(self) -> None:
         last = False
@@ -197,23 +200,15 @@ class Sqlite:
             await self._commit([pending for pending in group if pending is not None])
 
     async def _commit(self, group: Sequence[_Pending]) -> None:
-        ended: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
         try:
-            await self._writer.execute("begin immediate")
-            for job, step, done in group:
-                ended.append((done, *await self._attempt(job)))
-                faults.before(step)
-            await self._writer.execute("commit")
-            for _, step, _ in group:
-                faults.after(step)
+            ended = await self._writer.commit([(job, step) for job, step, _ in group])
         except sqlite3.Error as failure:
             self._note_refusal(failure)
-            await self._roll_back()
             refusal = NotNow(f"cannot write to the database: {failure}; free some disk space", code="disk")
-            ended = [(done, None, refusal) for _, _, done in group]
+            ended = [(None, refusal) for _ in group]
         else:
             self._refused = False
-        for done, value, raised in ended:
+        for (_, _, done), (value, raised) in zip(group, ended, strict=True):
             if done.cancelled():
                 continue
             if raised is None:
@@ -227,27 +222,6 @@ class Sqlite:
             log.error("sqlite.commit_failed", error=str(failure))
         self._refused = True
         self.on_refusal()
-
-    async def _roll_back(self) -> None:
-        """Leave the transaction; SQLite may have left it already, and on a bad disk even this can fail."""
-        if self._writer.in_transaction:
-            try:
-                await self._writer.execute("rollback")
-            except sqlite3.Error as failure:
-                log.error("sqlite.rollback_failed", error=str(failure))
-
-    async def _attempt(self, job: Job[Any]) -> tuple[Any, Exception | None]:
-        await self._writer.execute("savepoint job")
-        try:
-            value = await job(self._writer)
-        except sqlite3.OperationalError:
-            raise  # the disk or the file: the whole group has failed
-        except Exception as failure:  # whatever it is belongs to the job's caller
-            await self._writer.execute("rollback to job")
-            await self._writer.execute("release job")
-            return None, failure
-        await self._writer.execute("release job")
-        return value, None
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:

@@ -269,8 +269,10 @@ def _note_cancel(call: Call, run: Run) -> None:
 
 def _announce(call: Call, runs: Sequence[Run], *, replayed: bool) -> None:
     if not replayed:
-        for run in runs:
-            log.info("run.submitted", run=run.id)
+        if len(runs) == 1:
+            log.info("run.submitted", run=runs[0].id)
+        else:
+            log.info("runs.submitted", runs=[run.id for run in runs])
         call.services.metrics.submitted.inc(len(runs))
         call.services.signals.notify("queue", "events")
 

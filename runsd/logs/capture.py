@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import aiosqlite
 import structlog
 
 from runsd.clock import Clock
@@ -134,7 +133,7 @@ class Capture:
             self._progress.clear()
             await self._progress.wait()
 
-    async def trim(self, db: aiosqlite.Connection, added: int, cap: int) -> int:
+    def trim(self, db: sqlite3.Connection, added: int, cap: int) -> int:
         """Keep head and tail of an output that is over the cap: delete the oldest after the head.
 
         Returns how many bytes are kept once this is committed.
@@ -144,14 +143,14 @@ class Capture:
             return kept
         # Two heads of 3/8 leave a tail of a quarter even where both streams write without end.
         of = {"run_id": self.run_id, "attempt": self.attempt, "head": cap * 3 // 8}
-        while kept > cap and (rows := list(await db.execute_fetchall(_TAIL, of))):
+        while kept > cap and (rows := db.execute(_TAIL, of).fetchall()):
             drop = []
             for row in rows:
                 if kept <= cap:
                     break
                 drop.append(row["id"])
                 kept -= row["size"]
-            await db.execute(_DROP, (json.dumps(drop),))
+            db.execute(_DROP, (json.dumps(drop),))
         return kept
 
 
@@ -198,8 +197,8 @@ class LogWriter:
     async def discard(self, run_id: str, attempt: int) -> None:
         """Delete what is stored of an attempt."""
 
-        async def job(db: aiosqlite.Connection) -> None:
-            await db.execute(_DISCARD, {"run_id": run_id, "attempt": attempt})
+        def job(db: sqlite3.Connection) -> None:
+            db.execute(_DISCARD, {"run_id": run_id, "attempt": attempt})
 
         await self._db.write(job, Step.FORGET_LOGS)
 
@@ -235,16 +234,16 @@ class LogWriter:
         taken = [(capture, pieces) for capture, pieces in taken if pieces]
         kept: dict[Capture, int] = {}
 
-        async def job(db: aiosqlite.Connection) -> None:
+        def job(db: sqlite3.Connection) -> None:
             rows = [
                 (c.run_id, c.attempt, int(p.stream), p.at_byte, p.at_us, p.data)
                 for c, ps in taken
                 for p in ps
             ]
-            await db.executemany(_INSERT, rows)
+            db.executemany(_INSERT, rows)
             for capture, pieces in taken:
                 added = sum(len(piece.data) for piece in pieces)
-                kept[capture] = await capture.trim(db, added, self._max_bytes)
+                kept[capture] = capture.trim(db, added, self._max_bytes)
 
         refused = False
         while taken:

@@ -1,9 +1,8 @@
 """What is kept of the output of runs: how much it is, of which runs, and deleting it a little at a time."""
 
 import json
+import sqlite3
 from collections.abc import Sequence
-
-import aiosqlite
 
 from runsd.faults import Step
 from runsd.sqlite import Sqlite
@@ -67,9 +66,9 @@ class KeptLogs:
         if not chunks and await self._db.one(_SAMPLES, {"ids": ids}) is None:
             return False
 
-        async def job(db: aiosqlite.Connection) -> None:
-            await db.execute(_DROP_CHUNKS, {"chunks": json.dumps(chunks)})
-            await db.execute(_DROP_SAMPLES, {"ids": ids, "limit": _MOST_SAMPLES})
+        def job(db: sqlite3.Connection) -> None:
+            db.execute(_DROP_CHUNKS, {"chunks": json.dumps(chunks)})
+            db.execute(_DROP_SAMPLES, {"ids": ids, "limit": _MOST_SAMPLES})
 
         await self._db.write(job, Step.FORGET_LOGS)
         return True

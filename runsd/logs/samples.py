@@ -1,9 +1,9 @@
 """Samples: processor time and memory of running attempts."""
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import aiosqlite
 from runsd_sdk.run import Sample
 
 from runsd.clock import instant
@@ -34,8 +34,8 @@ class Samples:
     async def add(self, measured: Sequence[Measured]) -> None:
         """Store one round of measurements."""
 
-        async def job(db: aiosqlite.Connection) -> None:
-            await db.executemany(
+        def job(db: sqlite3.Connection) -> None:
+            db.executemany(
                 _INSERT,
                 [
                     {

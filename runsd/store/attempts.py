@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
 from runsd_sdk.run import Reason
 from runsd_sdk.spec import RunSpec
 
@@ -22,6 +21,7 @@ from runsd.store.ended import Ended, added_usage, billed_us, usage_lines
 from runsd.store.events import add_event
 
 SQL = statements(Path(__file__).with_name("runs.sql"))
+_EXPIRED_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,26 +120,26 @@ class Attempts:
     async def admit(self, id: str) -> bool:
         """Queued → starting: make the next attempt."""
 
-        async def job(db: aiosqlite.Connection) -> bool:
+        def job(db: sqlite3.Connection) -> bool:
             now = self._clock()
-            for row in await db.execute_fetchall(SQL["admit"], {"id": id, "now": now}):
-                await db.execute(SQL["insert_attempt"], {"id": id, "attempt": row["attempt"], "now": now})
-                await add_event(db, id, now, "run.admitted", {"attempt": row["attempt"]})
+            for row in db.execute(SQL["admit"], {"id": id, "now": now}).fetchall():
+                db.execute(SQL["insert_attempt"], {"id": id, "attempt": row["attempt"], "now": now})
+                add_event(db, id, now, "run.admitted", {"attempt": row["attempt"]})
                 return True
             return False
 
         return await self._db.write(job, Step.ADMIT)
 
     async def expire(self) -> list[str]:
-        """Queued → finished, for every run whose time in the queue is up."""
+        """Queued → finished, for runs whose time in the queue is up: some of them, if there are very many."""
 
-        async def job(db: aiosqlite.Connection) -> list[str]:
+        def job(db: sqlite3.Connection) -> list[str]:
             now = self._clock()
             message = "not started within queueTtlSeconds; allow more time or ask for fewer resources"
-            rows = list(await db.execute_fetchall(SQL["expired"], {"now": now}))
+            rows = db.execute(SQL["expired"], {"now": now, "limit": _EXPIRED_AT_ONCE}).fetchall()
             for row in rows:
-                await db.execute(SQL["expire"], {"id": row["id"], "now": now, "message": message})
-                await add_event(db, row["id"], now, "run.finished", {"reason": Reason.QUEUE_EXPIRED.value})
+                db.execute(SQL["expire"], {"id": row["id"], "now": now, "message": message})
+                add_event(db, row["id"], now, "run.finished", {"reason": Reason.QUEUE_EXPIRED.value})
             return [row["id"] for row in rows]
 
         return await self._db.write(job, Step.EXPIRE)
@@ -151,9 +151,9 @@ class Attempts:
     async def pull_progress(self, work: Work, done_bytes: int, total_bytes: int) -> None:
         """Tell how far the pull is, as an event."""
 
-        async def job(db: aiosqlite.Connection) -> None:
+        def job(db: sqlite3.Connection) -> None:
             said = {"doneBytes": done_bytes, "totalBytes": total_bytes}
-            await add_event(db, work.id, self._clock(), "run.pull_progress", said)
+            add_event(db, work.id, self._clock(), "run.pull_progress", said)
 
         await self._db.write(job, Step.PULL_PROGRESS)
 
@@ -167,23 +167,23 @@ class Attempts:
     async def created(self, work: Work, container_id: str, *, engine: str | None) -> None:
         """Record the attempt's container before it is started: there will never be a second."""
 
-        async def job(db: aiosqlite.Connection) -> None:
+        def job(db: sqlite3.Connection) -> None:
             given = {"id": work.id, "attempt": work.attempt, "container_id": container_id}
             given["engine"] = engine
-            await db.execute(SQL["created"], given)
+            db.execute(SQL["created"], given)
 
         await self._db.write(job, Step.CREATED)
 
     async def started(self, work: Work, started_us: int, *, boot: str, began_us: int) -> bool:
         """Starting → running, by the Engine's own instant; repeating it changes nothing."""
 
-        async def job(db: aiosqlite.Connection) -> bool:
+        def job(db: sqlite3.Connection) -> bool:
             given = {"id": work.id, "attempt": work.attempt, "started_us": started_us}
             given |= {"boot": boot, "began_us": began_us}
-            if not await db.execute_fetchall(SQL["started"], given):
+            if not db.execute(SQL["started"], given).fetchall():
                 return False
-            await db.execute(SQL["attempt_started"], given)
-            await add_event(db, work.id, self._clock(), "run.running", {"attempt": work.attempt})
+            db.execute(SQL["attempt_started"], given)
+            add_event(db, work.id, self._clock(), "run.running", {"attempt": work.attempt})
             return True
 
         return await self._db.write(job, Step.STARTED)
@@ -202,23 +202,21 @@ class Attempts:
     async def finish(self, work: Work, ended: Ended) -> bool:
         """Live → finished: attempt, bill, run and event in one transaction."""
 
-        async def job(db: aiosqlite.Connection) -> bool:
-            return await self._end(db, work, ended, not_before_us=None)
+        def job(db: sqlite3.Connection) -> bool:
+            return self._end(db, work, ended, not_before_us=None)
 
         return await self._db.write(job, Step.FINISH)
 
     async def retry(self, work: Work, ended: Ended, *, not_before_us: int) -> bool:
         """Live → queued: the attempt is over and billed, another follows."""
 
-        async def job(db: aiosqlite.Connection) -> bool:
-            return await self._end(db, work, ended, not_before_us=not_before_us)
+        def job(db: sqlite3.Connection) -> bool:
+            return self._end(db, work, ended, not_before_us=not_before_us)
 
         return await self._db.write(job, Step.RETRY)
 
-    async def _end(
-        self, db: aiosqlite.Connection, work: Work, ended: Ended, *, not_before_us: int | None
-    ) -> bool:
-        row = next(iter(await db.execute_fetchall(SQL["work"], {"id": work.id})), None)
+    def _end(self, db: sqlite3.Connection, work: Work, ended: Ended, *, not_before_us: int | None) -> bool:
+        row = db.execute(SQL["work"], {"id": work.id}).fetchone()
         if row is None or row["attempt"] != work.attempt:
             return False
         now = self._clock()
@@ -242,25 +240,25 @@ class Attempts:
             "not_before_us": not_before_us,
         }
         move = "finish" if not_before_us is None else "retry"
-        if not await db.execute_fetchall(SQL[move], given):
+        if not db.execute(SQL[move], given).fetchall():
             return False
-        await db.execute(SQL["end_attempt"], given)
+        db.execute(SQL["end_attempt"], given)
         if ended.started_us is not None:
-            await db.executemany(SQL["insert_usage_line"], usage_lines(row, ended.started_us, billed))
+            db.executemany(SQL["insert_usage_line"], usage_lines(row, ended.started_us, billed))
         said = {key: given[key] for key in ("attempt", "status", "reason", "message")}
         said["exitCode"] = ended.outcome.exit_code
         event = "run.finished" if move == "finish" else "run.retrying"
-        await add_event(db, work.id, now, event, said)
+        add_event(db, work.id, now, event, said)
         return True
 
     async def _move(
         self, step: Step, statement: str, work: Work, event: str, said: dict[str, Any], **values: Any
     ) -> bool:
-        async def job(db: aiosqlite.Connection) -> bool:
+        def job(db: sqlite3.Connection) -> bool:
             given = {"id": work.id, "attempt": work.attempt, "now": self._clock(), **values}
-            if not await db.execute_fetchall(SQL[statement], given):
+            if not db.execute(SQL[statement], given).fetchall():
                 return False
-            await add_event(db, work.id, given["now"], event, {"attempt": work.attempt, **said})
+            add_event(db, work.id, given["now"], event, {"attempt": work.attempt, **said})
             return True
 
         return await self._db.write(job, step)

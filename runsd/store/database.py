@@ -1,9 +1,8 @@
 """The file ``runsd.db``: its schema, and who this installation is."""
 
+import sqlite3
 import uuid
 from pathlib import Path
-
-import aiosqlite
 
 from runsd.faults import Step
 from runsd.sqlite import Sqlite
@@ -20,11 +19,11 @@ async def open_database(path: Path) -> Sqlite:
 async def instance_of(db: Sqlite) -> str:
     """Return the name by which this installation knows its containers, made at its first start."""
 
-    async def job(connection: aiosqlite.Connection) -> str:
-        await connection.execute(
+    def job(connection: sqlite3.Connection) -> str:
+        connection.execute(
             "insert or ignore into meta (key, value) values ('instance', ?)", (uuid.uuid4().hex[:12],)
         )
-        rows = await connection.execute_fetchall("select value from meta where key = 'instance'")
+        rows = connection.execute("select value from meta where key = 'instance'").fetchall()
         return str(next(iter(rows))[0])
 
     return await db.write(job, Step.INSTANCE)

@@ -1,10 +1,10 @@
 """The events: every change of a run, in the order in which it was committed."""
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import aiosqlite
 from runsd_sdk.run import Event
 
 from runsd.sqlite import Sqlite
@@ -28,19 +28,17 @@ _LATEST = "select * from events where run_id = :run_id and type = :type order by
 _LAST = "select coalesce(max(id), 0) from events"
 
 
-async def add_event(
-    db: aiosqlite.Connection, run_id: str, now: int, type: str, data: Mapping[str, Any]
-) -> None:
+def add_event(db: sqlite3.Connection, run_id: str, now: int, type: str, data: Mapping[str, Any]) -> None:
     """Record a change of a run inside the transaction that makes it."""
-    await add_events(db, [run_id], now, type, data)
+    add_events(db, [run_id], now, type, data)
 
 
-async def add_events(
-    db: aiosqlite.Connection, run_ids: Iterable[str], now: int, type: str, data: Mapping[str, Any]
+def add_events(
+    db: sqlite3.Connection, run_ids: Iterable[str], now: int, type: str, data: Mapping[str, Any]
 ) -> None:
     """Record the same change of several runs inside the transaction that makes it."""
     said = {"now": now, "type": type, "data": json.dumps(data)}
-    await db.executemany(_INSERT, [{"id": run_id, **said} for run_id in run_ids])
+    db.executemany(_INSERT, [{"id": run_id, **said} for run_id in run_ids])
 
 
 class Events:

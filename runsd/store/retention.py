@@ -5,10 +5,9 @@ line of usage.
 """
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-
-import aiosqlite
 
 from runsd.clock import Clock
 from runsd.faults import Step
@@ -51,17 +50,17 @@ class Retention:
     async def mark_logs_deleted(self, run_ids: Sequence[str]) -> None:
         """Put on record that the output of ended runs is deleted, before the first byte of it goes."""
 
-        async def job(db: aiosqlite.Connection) -> None:
-            await db.execute(SQL["mark"], {"ids": json.dumps(run_ids), "now": self._clock()})
+        def job(db: sqlite3.Connection) -> None:
+            db.execute(SQL["mark"], {"ids": json.dumps(run_ids), "now": self._clock()})
 
         await self._db.write(job, Step.MARK_LOGS)
 
     async def forget(self, run_ids: Sequence[str]) -> None:
         """Delete ended runs with their attempts and labels; their lines on the bill stay."""
 
-        async def job(db: aiosqlite.Connection) -> None:
-            await add_events(db, run_ids, self._clock(), "run.deleted", {"by": "retention"})
-            await db.execute(SQL["forget"], {"ids": json.dumps(run_ids)})
+        def job(db: sqlite3.Connection) -> None:
+            add_events(db, run_ids, self._clock(), "run.deleted", {"by": "retention"})
+            db.execute(SQL["forget"], {"ids": json.dumps(run_ids)})
 
         await self._db.write(job, Step.FORGET)
 
@@ -81,8 +80,8 @@ class Retention:
         if not old:
             return None
 
-        async def job(db: aiosqlite.Connection) -> None:
-            await db.execute(SQL["forget_events"], {"ids": json.dumps(old)})
+        def job(db: sqlite3.Connection) -> None:
+            db.execute(SQL["forget_events"], {"ids": json.dumps(old)})
 
         await self._db.write(job, Step.FORGET_EVENTS)
         return int(rows[-1]["id"])
@@ -93,8 +92,8 @@ class Retention:
         if await self._db.one(SQL["old_key"], {"oldest": oldest}) is None:
             return False
 
-        async def job(db: aiosqlite.Connection) -> None:
-            await db.execute(SQL["forget_keys"], {"oldest": oldest, "limit": _KEYS})
+        def job(db: sqlite3.Connection) -> None:
+            db.execute(SQL["forget_keys"], {"oldest": oldest, "limit": _KEYS})
 
         await self._db.write(job, Step.FORGET_KEYS)
         return True

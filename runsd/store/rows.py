@@ -2,8 +2,10 @@
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from runsd_sdk.run import AttemptUsage, Event, Phase, Reason, Run, RunImage, RunLogs, RunUsage, Status
 from runsd_sdk.spec import RunSpec
@@ -11,10 +13,27 @@ from runsd_sdk.spec import RunSpec
 from runsd import billing
 from runsd.clock import instant, instant_or_none
 
+Row = sqlite3.Row | Mapping[str, Any]
 
-def run_of(row: sqlite3.Row, price_usd: Decimal) -> Run:
-    """Return the public run of a row of ``runs``."""
-    spec = RunSpec.model_validate_json(row["spec"])
+_FRESH: Final = {
+    "status": "pending",
+    "phase": "queued",
+    "attempt": 0,
+    "usage": "{}",
+    **dict.fromkeys(("reason", "message", "exit_code", "image_id", "image_digest", "task")),
+    **dict.fromkeys(("started_us", "finished_us", "deadline_us", "stop_us", "logs_deleted_us")),
+    **dict.fromkeys(("oom_killed", "stdout_bytes", "stderr_bytes", "logs_truncated"), 0),
+}
+
+
+def fresh_run(values: Mapping[str, Any], spec: RunSpec, price_usd: Decimal) -> Run:
+    """Return the public run of a row that has just been inserted with these values, without reading it."""
+    return run_of({**_FRESH, **values, "created_us": values["now"]}, price_usd, spec=spec)
+
+
+def run_of(row: Row, price_usd: Decimal, *, spec: RunSpec | None = None) -> Run:
+    """Return the public run of a row of ``runs``; ``spec`` saves reading the row's own."""
+    spec = spec or RunSpec.model_validate_json(row["spec"])
     stopping = row["stop_us"] is not None and row["phase"] != "finished"
     return Run(
         id=row["id"],
@@ -34,7 +53,7 @@ def run_of(row: sqlite3.Row, price_usd: Decimal) -> Run:
         deadline_at=instant_or_none(row["deadline_us"]),
         spec=spec,
         image=RunImage(reference=spec.image, id=row["image_id"], digest=row["image_digest"]),
-        usage=_usage_of(json.loads(row["usage"]), price_usd),
+        usage=_unused(price_usd) if row["usage"] == "{}" else _usage_of(json.loads(row["usage"]), price_usd),
         logs=RunLogs(
             stdout_bytes=row["stdout_bytes"],
             stderr_bytes=row["stderr_bytes"],
@@ -58,6 +77,11 @@ def event_of(row: sqlite3.Row) -> Event:
         type=row["type"],
         data=json.loads(row["data"]),
     )
+
+
+@lru_cache(1)
+def _unused(price_usd: Decimal) -> RunUsage:
+    return _usage_of({}, price_usd)
 
 
 def _usage_of(stored: dict[str, Any], price_usd: Decimal) -> RunUsage:

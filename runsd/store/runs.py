@@ -1,6 +1,7 @@
 """The runs: accepting them, reading them, and what their owners may ask of them."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,7 +19,7 @@ from runsd.sqlite import Sqlite, statements
 from runsd.store import listing
 from runsd.store.events import add_event, add_events
 from runsd.store.listing import RunFilter
-from runsd.store.rows import run_of
+from runsd.store.rows import fresh_run, run_of
 from runsd.store.volumes import resolve_mounts
 
 SQL = statements(Path(__file__).with_name("runs.sql"))
@@ -70,16 +71,15 @@ class Runs:
         Conflicting when the key was used with another request, Refused for an unknown volume.
         """
 
-        async def job(db: aiosqlite.Connection) -> Accepted:
+        def job(db: sqlite3.Connection) -> Accepted:
             now = self._clock()
-            ids = await _replayed(db, submission, now)
-            replayed = ids is not None
+            ids = _replayed(db, submission, now)
             if ids is None:
                 check()
-                ids = await self._insert(db, submission, now)
-            rows = await db.execute_fetchall(SQL["many"], {"ids": json.dumps(ids)})
+                return Accepted(self._insert(db, submission, now), replayed=False)
+            rows = db.execute(SQL["many"], {"ids": json.dumps(ids)}).fetchall()
             by_id = {row["id"]: run_of(row, self._price_usd) for row in rows}
-            return Accepted([by_id[id] for id in ids if id in by_id], replayed)
+            return Accepted([by_id[id] for id in ids if id in by_id], replayed=True)
 
         return await self._db.write(job, Step.SUBMIT)
 
@@ -116,12 +116,12 @@ class Runs:
         ``on_change`` is called if it was this call that moved the run. Raises Unknown.
         """
 
-        async def job(db: aiosqlite.Connection) -> Run | None:
+        def job(db: sqlite3.Connection) -> Run | None:
             now = self._clock()
             given = {"id": id, "project": project, "now": now, "message": "cancelled while queued"}
             for statement, event in (("cancel_queued", "run.finished"), ("cancel_live", "run.stopping")):
-                for row in await db.execute_fetchall(SQL[statement], given):
-                    await add_event(db, id, now, event, {"reason": "cancelled"})
+                for row in db.execute(SQL[statement], given).fetchall():
+                    add_event(db, id, now, event, {"reason": "cancelled"})
                     return run_of(row, self._price_usd)
             return None
 
@@ -143,9 +143,9 @@ class Runs:
     async def relabel(self, project: str, id: str, labels: Mapping[str, str]) -> Run:
         """Replace a run's labels, whatever its state. Raises Unknown."""
 
-        async def also(db: aiosqlite.Connection) -> None:
-            await db.execute(SQL["delete_labels"], {"id": id})
-            await db.executemany(
+        def also(db: sqlite3.Connection) -> None:
+            db.execute(SQL["delete_labels"], {"id": id})
+            db.executemany(
                 SQL["insert_label"], [{"run_id": id, "key": k, "value": v} for k, v in labels.items()]
             )
 
@@ -157,30 +157,30 @@ class Runs:
     async def forget(self, project: str, id: str) -> None:
         """Delete an ended run; its usage stays. Raises Unknown, and Conflicting while it is live."""
 
-        async def job(db: aiosqlite.Connection) -> bool:
-            await add_event(db, id, self._clock(), "run.deleted", {})
-            return bool(await db.execute_fetchall(SQL["forget"], {"id": id, "project": project}))
+        def job(db: sqlite3.Connection) -> bool:
+            add_event(db, id, self._clock(), "run.deleted", {})
+            return bool(db.execute(SQL["forget"], {"id": id, "project": project}).fetchall())
 
         run = await self.get(project, id)
         if not run.status.terminal or not await self._db.write(job, Step.FORGET):
             raise Conflicting(f"cannot delete {id}: it is {run.status}; cancel it first")
 
-    async def _insert(self, db: aiosqlite.Connection, submission: Submission, now: int) -> list[str]:
-        specs = await resolve_mounts(db, submission.project, submission.specs, one=submission.one)
+    def _insert(self, db: sqlite3.Connection, submission: Submission, now: int) -> list[Run]:
+        specs = resolve_mounts(db, submission.project, submission.specs, one=submission.one)
         ids = [self._new_id("run") for _ in specs]
         rows = [self._row(id, spec, submission, now) for id, spec in zip(ids, specs, strict=True)]
-        await db.executemany(SQL["insert"], rows)
+        db.executemany(SQL["insert"], rows)
         pairs = list(zip(ids, specs, strict=True))
         labels = [{"run_id": i, "key": k, "value": v} for i, s in pairs for k, v in s.labels.items()]
         volumes = [{"run_id": i, "volume_id": m.volume_id} for i, s in pairs for m in s.volume_mounts]
         if labels:
-            await db.executemany(SQL["insert_label"], labels)
+            db.executemany(SQL["insert_label"], labels)
         if volumes:
-            await db.executemany(SQL["insert_volume"], volumes)
-        await add_events(db, ids, now, "run.submitted", {})
+            db.executemany(SQL["insert_volume"], volumes)
+        add_events(db, ids, now, "run.submitted", {})
         if submission.key is not None:
-            await db.execute(SQL["keep_key"], {**_key(submission, now), "run_ids": json.dumps(ids)})
-        return ids
+            db.execute(SQL["keep_key"], {**_key(submission, now), "run_ids": json.dumps(ids)})
+        return [fresh_run(row, spec, self._price_usd) for row, spec in zip(rows, specs, strict=True)]
 
     def _row(self, id: str, spec: RunSpec, submission: Submission, now: int) -> dict[str, Any]:
         requests = spec.resources.requests
@@ -212,13 +212,13 @@ class Runs:
         event: str,
         said: Mapping[str, Any],
         values: Mapping[str, Any],
-        also: Callable[[aiosqlite.Connection], Any] | None = None,
+        also: Callable[[sqlite3.Connection], Any] | None = None,
     ) -> Run:
-        async def job(db: aiosqlite.Connection) -> Run | None:
-            for row in await db.execute_fetchall(SQL[statement], {"id": id, "project": project, **values}):
+        def job(db: sqlite3.Connection) -> Run | None:
+            for row in db.execute(SQL[statement], {"id": id, "project": project, **values}).fetchall():
                 if also is not None:
-                    await also(db)
-                await add_event(db, id, self._clock(), event, said)
+                    also(db)
+                add_event(db, id, self._clock(), event, said)
                 return run_of(row, self._price_usd)
             return None
 
@@ -235,10 +235,10 @@ async def _floors(reader: aiosqlite.Connection, wanted: RunFilter) -> list[str |
     return list(row)
 
 
-async def _replayed(db: aiosqlite.Connection, submission: Submission, now: int) -> list[str] | None:
+def _replayed(db: sqlite3.Connection, submission: Submission, now: int) -> list[str] | None:
     if submission.key is None:
         return None
-    for row in await db.execute_fetchall(SQL["key"], _key(submission, now)):
+    for row in db.execute(SQL["key"], _key(submission, now)).fetchall():
         if row["fingerprint"] != submission.fingerprint:
             raise Conflicting(
                 "cannot accept this request: its Idempotency-Key was used within 24 h with another body;"

@@ -62,7 +62,7 @@ select min(at) from (
 )
 
 -- name: expired
-select id from runs where phase = 'queued' and expires_us is not null and expires_us <= :now
+select id from runs where phase = 'queued' and expires_us is not null and expires_us <= :now limit :limit
 
 -- name: work
 select r.*, a.container_id, a.engine, a.boot, a.began_us from runs r

@@ -1,9 +1,8 @@
 """Timers on the wall clock: moved along with it when somebody steps it."""
 
 import json
+import sqlite3
 from dataclasses import asdict, dataclass
-
-import aiosqlite
 
 from runsd.faults import Step
 from runsd.sqlite import Sqlite
@@ -50,8 +49,8 @@ class Timers:
             seen[reading.boot] = reading.wall_us - reading.since_boot_us
             kept = dict(list(seen.items())[-_MOST_BOOTS:])
 
-            async def job(db: aiosqlite.Connection) -> None:
-                await db.execute(_KEEP_BOOTS, {"value": json.dumps(kept)})
+            def job(db: sqlite3.Connection) -> None:
+                db.execute(_KEEP_BOOTS, {"value": json.dumps(kept)})
 
             await self._db.write(job, Step.CLOCK)
         return list(seen.values())
@@ -64,10 +63,10 @@ class Timers:
     async def move(self, by_us: int, reading: Reading) -> None:
         """Move all timers, and note the reading to which they belong now."""
 
-        async def job(db: aiosqlite.Connection) -> None:
+        def job(db: sqlite3.Connection) -> None:
             if by_us:
                 for sql in _MOVE:
-                    await db.execute(sql, {"by": by_us})
-            await db.execute(_SEE, {"value": json.dumps(asdict(reading))})
+                    db.execute(sql, {"by": by_us})
+            db.execute(_SEE, {"value": json.dumps(asdict(reading))})
 
         await self._db.write(job, Step.CLOCK)

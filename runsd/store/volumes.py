@@ -1,9 +1,9 @@
 """The volumes: names of a project for named volumes of the Engine. A marked row is seen by nobody."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
 
-import aiosqlite
 from runsd_sdk.host import Volume
 from runsd_sdk.spec import RunSpec, VolumeSpec
 
@@ -60,7 +60,7 @@ class Volumes:
         Raises Conflicting for a name in use.
         """
 
-        async def job(db: aiosqlite.Connection) -> Volume:
+        def job(db: sqlite3.Connection) -> Volume:
             id = self._new_id("vol")
             given = {
                 "id": id,
@@ -70,9 +70,9 @@ class Volumes:
                 "docker_name": f"runsd-{id.replace('_', '-')}",
                 "now": self._clock(),
             }
-            for row in await db.execute_fetchall(_INSERT, given):
+            for row in db.execute(_INSERT, given).fetchall():
                 return _volume(row)
-            seen = await db.execute_fetchall(_FIND, {"project": project, "wanted": spec.name})
+            seen = db.execute(_FIND, {"project": project, "wanted": spec.name}).fetchall()
             why = (
                 "that name is in use; use it or choose another"
                 if seen
@@ -127,24 +127,24 @@ class Volumes:
         return {row["id"]: row["docker_name"] for row in rows}
 
     async def _change(self, statement: str, volume: Volume, step: Step) -> bool:
-        async def job(db: aiosqlite.Connection) -> bool:
+        def job(db: sqlite3.Connection) -> bool:
             given = {"id": volume.id, "now": self._clock()}
-            return bool(await db.execute_fetchall(statement, given))
+            return bool(db.execute(statement, given).fetchall())
 
         return await self._db.write(job, step)
 
 
-async def resolve_mounts(
-    db: aiosqlite.Connection, project: str, specs: Sequence[RunSpec], *, one: bool
+def resolve_mounts(
+    db: sqlite3.Connection, project: str, specs: Sequence[RunSpec], *, one: bool
 ) -> list[RunSpec]:
     """Return the specs with volume ids in the place of names. Raises Refused for an unknown volume."""
     if not any(spec.volume_mounts for spec in specs):
         return list(specs)
     rows = list(
-        await db.execute_fetchall(
+        db.execute(
             "select id, name from volumes where project = :project and deleting_us is null",
             {"project": project},
-        )
+        ).fetchall()
     )
     ids = {row["name"]: row["id"] for row in rows} | {row["id"]: row["id"] for row in rows}
     resolved, errors = [], []
@@ -163,7 +163,7 @@ async def resolve_mounts(
     return resolved
 
 
-def _volume(row: aiosqlite.Row) -> Volume:
+def _volume(row: sqlite3.Row) -> Volume:
     return Volume(
         id=row["id"],
         project=row["project"],

@@ -61,21 +61,27 @@ class Scheduler:
         with self._signals.listening("queue") as changed:
             while True:
                 try:
-                    await self._expire()
+                    sleep_s = await self._expire()
                     while self.admitting and await self._admit():
                         pass
-                    sleep_s = await self._until_timer()
                 except RunsdError as failure:  # the disk is full, say: the queue is kept, and tried again
                     log.error("queue.stalled", error=str(failure))
                     await asyncio.sleep(_AFTER_TROUBLE_S)
                 else:
                     await woken(changed, sleep_s)
 
-    async def _expire(self) -> None:
-        for run_id in await self._attempts.expire():
-            self._metrics.count_outcome(Status.FAILED, Reason.QUEUE_EXPIRED)
-            log.info("run.finished", run=run_id, status="failed", reason="queue_expired")
-            self._signals.notify(f"run:{run_id}", "events")
+    async def _expire(self) -> float:
+        """End whoever has waited for too long, and return how long to sleep at most."""
+        timer_us = await self._attempts.next_timer()
+        while timer_us is not None and timer_us <= self._clock():
+            for run_id in await self._attempts.expire():
+                self._metrics.count_outcome(Status.FAILED, Reason.QUEUE_EXPIRED)
+                log.info("run.finished", run=run_id, status="failed", reason="queue_expired")
+                self._signals.notify(f"run:{run_id}", "events")
+            timer_us = await self._attempts.next_timer()
+        if timer_us is None:
+            return _LONGEST_SLEEP_S
+        return min(_LONGEST_SLEEP_S, max(0.01, (timer_us - self._clock()) / 1e6))
 
     async def _admit(self) -> bool:
         # Whoever could not be started at once stays in the queue, where priority counts and nothing is held.
@@ -94,9 +100,3 @@ class Scheduler:
                 self._signals.notify(f"run:{run_id}", "events")
                 self._supervisor.take_up(run_id)
         return len(chosen) == len(waiting) == _WINDOW
-
-    async def _until_timer(self) -> float:
-        timer_us = await self._attempts.next_timer()
-        if timer_us is None:
-            return _LONGEST_SLEEP_S
-        return min(_LONGEST_SLEEP_S, max(0.01, (timer_us - self._clock()) / 1e6))

@@ -1,10 +1,10 @@
 """Logs on real files: durable when flushed, bounded by head and tail, never in a writer's way."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiosqlite
 import pytest
 
 from runsd.errors import NotNow
@@ -230,8 +230,8 @@ async def test_a_disk_that_was_full_for_a_while_costs_no_output_later(path: Path
         added = numbered(SLACK)
         for refused in (True, True, False):
 
-            async def job(db: aiosqlite.Connection, *, refused: bool = refused) -> int:
-                kept = await capture.trim(db, len(added), CAP)
+            def job(db: sqlite3.Connection, *, refused: bool = refused) -> int:
+                kept = capture.trim(db, len(added), CAP)
                 if refused:
                     raise NotNow("no")
                 return kept

@@ -144,6 +144,17 @@ async def test_a_run_expires_when_its_time_in_the_queue_is_up(desk: Desk) -> Non
     assert (await desk.get(forever.id)).phase is Phase.QUEUED
 
 
+async def test_very_many_runs_expire_a_few_hundred_at_a_time(desk: Desk) -> None:
+    runs = await desk.submit_all(*[{"queue_ttl_seconds": 10}] * 501)
+    desk.hands.forward(10)
+    expired = await desk.attempts.expire()
+    assert 100 <= len(expired) < len(runs)
+    while more := await desk.attempts.expire():
+        expired += more
+    assert sorted(expired) == [run.id for run in runs]
+    assert await desk.attempts.next_timer() is None
+
+
 async def test_a_run_that_was_admitted_in_time_does_not_expire_in_its_next_attempt(desk: Desk) -> None:
     work = await desk.running(queue_ttl_seconds=10, retries=Retries(limit=1))
     desk.hands.forward(100)

@@ -3,12 +3,12 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiosqlite
 import pytest
 from runsd_sdk.host import Volume
 from runsd_sdk.spec import VolumeSpec
@@ -227,16 +227,14 @@ async def _copied(desk: Desk, run_id: str, count: int) -> None:
     columns = [row["name"] for row in await desk.db.all("pragma table_info(runs)")]
     values = ["'run_' || printf('%06d', n)" if c == "id" else c for c in columns]
 
-    async def job(db: aiosqlite.Connection) -> None:
-        await db.execute(
+    def job(db: sqlite3.Connection) -> None:
+        db.execute(
             "with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < :count)"
             f" insert into runs ({', '.join(columns)}) select {', '.join(values)} from numbers, runs"
             " where id = :id",
             {"id": run_id, "count": count},
         )
-        await db.execute(
-            "update runs set finished_us = finished_us - length(id) * 1000 where id <> ?", (run_id,)
-        )
+        db.execute("update runs set finished_us = finished_us - length(id) * 1000 where id <> ?", (run_id,))
 
     await desk.db.write(job, Step.CHANGE)
 

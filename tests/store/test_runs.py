@@ -27,7 +27,8 @@ async def test_an_accepted_run_reads_as_it_was_said(desk: Desk) -> None:
     assert (run.spec.env, run.spec.timeout_seconds) == ({"A": "1"}, 5)
     assert run.created_at.tzinfo is not None
     assert (run.started_at, run.reason, run.usage.cost_usd) == (None, None, "0")
-    assert await desk.get(run.id) == run
+    read = await desk.get(run.id)
+    assert (read, read.model_dump_json()) == (run, run.model_dump_json())
     assert await desk.told(run.id) == ["run.submitted"]
 
 

@@ -2,16 +2,18 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
-import aiosqlite
 import pytest
 
 from runsd.errors import NotNow
 from runsd.faults import Step
-from runsd.sqlite import Job, Sqlite, statements
+from runsd.sqlite import Sqlite, statements
 from runsd.store.database import instance_of, open_database
+from runsd.writer import Job
 
 STEP = Step.CHANGE  # whichever
 
@@ -26,9 +28,9 @@ async def numbers(path: Path) -> AsyncIterator[Sqlite]:
 
 
 def put(*numbers: int) -> Job[int]:
-    async def job(db: aiosqlite.Connection) -> int:
+    def job(db: sqlite3.Connection) -> int:
         for n in numbers:
-            await db.execute("insert into numbers values (?)", (n,))
+            db.execute("insert into numbers values (?)", (n,))
         return len(numbers)
 
     return job
@@ -65,12 +67,12 @@ async def test_a_hundred_writers_share_their_commits(numbers: Sqlite, path: Path
     await numbers.write(lambda db: db.set_trace_callback(commits.append), STEP)
     await asyncio.gather(*(numbers.write(put(n), STEP) for n in range(100)))
     assert len([sql for sql in commits if sql.lower() == "commit"]) < 5
-    await numbers.write(lambda db: db.set_trace_callback(None), STEP)  # type: ignore[arg-type]
+    await numbers.write(lambda db: db.set_trace_callback(None), STEP)
 
 
 async def test_a_fault_of_a_job_is_told_to_its_caller_alone(numbers: Sqlite, path: Path) -> None:
-    async def faulty(db: aiosqlite.Connection) -> None:
-        await db.execute("insert into numbers values (7)")
+    def faulty(db: sqlite3.Connection) -> None:
+        db.execute("insert into numbers values (7)")
         raise ZeroDivisionError
 
     failure, count = await asyncio.gather(
@@ -82,13 +84,14 @@ async def test_a_fault_of_a_job_is_told_to_its_caller_alone(numbers: Sqlite, pat
 
 
 async def test_a_cancelled_callers_job_is_whole_all_the_same(numbers: Sqlite, path: Path) -> None:
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    begun, go_on = asyncio.Event(), threading.Event()
+    tell = asyncio.get_running_loop().call_soon_threadsafe
 
-    async def slow(db: aiosqlite.Connection) -> None:
-        await db.execute("insert into numbers values (1)")
-        begun.set()
-        await go_on.wait()
-        await db.execute("insert into numbers values (2)")
+    def slow(db: sqlite3.Connection) -> None:
+        db.execute("insert into numbers values (1)")
+        tell(begun.set)
+        assert go_on.wait(60)
+        db.execute("insert into numbers values (2)")
 
     caller = asyncio.create_task(numbers.write(slow, STEP))
     await begun.wait()
@@ -104,11 +107,19 @@ async def test_a_cancelled_callers_job_is_whole_all_the_same(numbers: Sqlite, pa
 
 
 async def test_a_reader_sees_a_commit_and_never_half_a_job(numbers: Sqlite) -> None:
-    async def half(db: aiosqlite.Connection) -> int:
-        await db.execute("insert into numbers values (1)")
-        return len(await numbers.all("select * from numbers"))
+    begun, go_on = asyncio.Event(), threading.Event()
+    tell = asyncio.get_running_loop().call_soon_threadsafe
 
-    assert await numbers.write(half, STEP) == 0
+    def half(db: sqlite3.Connection) -> None:
+        db.execute("insert into numbers values (1)")
+        tell(begun.set)
+        assert go_on.wait(60)
+
+    writing = asyncio.create_task(numbers.write(half, STEP))
+    await begun.wait()
+    assert await numbers.all("select * from numbers") == []
+    go_on.set()
+    await writing
     assert len(await numbers.all("select * from numbers")) == 1
 
 
@@ -122,9 +133,9 @@ async def test_a_full_disk_refuses_in_words_and_loses_nothing_before_it(numbers:
     await numbers.write(put(1), STEP)
     await numbers.write(lambda db: db.execute("pragma max_page_count = 1"), STEP)  # as many as there are
 
-    async def large(db: aiosqlite.Connection) -> None:
-        await db.execute("create table large (x)")
-        await db.execute("insert into large values (zeroblob(1000000))")
+    def large(db: sqlite3.Connection) -> None:
+        db.execute("create table large (x)")
+        db.execute("insert into large values (zeroblob(1000000))")
 
     with pytest.raises(NotNow, match="free some disk space") as caught:
         await numbers.write(large, STEP)
@@ -193,16 +204,17 @@ async def test_the_schema_from_nothing_and_a_second_start(path: Path) -> None:
 
 
 async def test_every_connection_is_durable_and_checks_references(numbers: Sqlite) -> None:
-    async def pragma(db: aiosqlite.Connection) -> tuple[str, int, int]:
-        values = []
-        for name in ("journal_mode", "synchronous", "foreign_keys"):
-            values.append(next(iter(await db.execute_fetchall(f"pragma {name}")))[0])
-        return tuple(values)
+    def pragma(db: sqlite3.Connection, name: str) -> object:
+        return db.execute(f"pragma {name}").fetchone()[0]
 
-    assert await numbers.write(pragma, STEP) == ("wal", 2, 1)  # 2: FULL
+    wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}  # 2: FULL
+    for name, value in wanted.items():
+        assert await numbers.write(partial(pragma, name=name), STEP) == value
     async with numbers.reading() as one, numbers.reading() as other:
         for reader in (one, other):
-            assert (await pragma(reader))[::2] == ("wal", 1)
+            for name in ("journal_mode", "foreign_keys"):
+                ((value,),) = await reader.execute_fetchall(f"pragma {name}")
+                assert value == wanted[name]
 
 
 def test_statements_are_read_by_name(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 _CPU = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(m?)", re.ASCII)
 _MEMORY = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P|)", re.ASCII)
@@ -15,6 +16,8 @@ MIN_CPU_MILLI = 10
 MIN_MEMORY_BYTES = 6 * 1024**2
 MAX_CPU_MILLI = 1_000_000
 MAX_MEMORY_BYTES = 1024**5
+# A run's quantities are read several times on its way, and those of very many runs are the same few.
+_remembered = lru_cache(256, typed=True)
 
 
 def cpu_milli(text: str | float) -> int:
@@ -22,6 +25,19 @@ def cpu_milli(text: str | float) -> int:
 
     Raises ValueError, with the remedy in the message, for anything else.
     """
+    return _cpu_milli(_checked(text))
+
+
+def memory_bytes(text: str | float, *, minimum: int = MIN_MEMORY_BYTES) -> int:
+    """Return the bytes of a memory quantity such as ``"512Mi"``, ``"8Gi"``, ``"1G"`` or ``1048576``.
+
+    Raises ValueError, with the remedy in the message, for anything else.
+    """
+    return _memory_bytes(_checked(text), minimum)
+
+
+@_remembered
+def _cpu_milli(text: str | float) -> int:
     match = _CPU.fullmatch(_plain(text))
     if match is None:
         raise ValueError(f'{text!r} is not a cpu quantity; write cores ("0.5", "4") or "500m"')
@@ -33,11 +49,8 @@ def cpu_milli(text: str | float) -> int:
     return int(milli)
 
 
-def memory_bytes(text: str | float, *, minimum: int = MIN_MEMORY_BYTES) -> int:
-    """Return the bytes of a memory quantity such as ``"512Mi"``, ``"8Gi"``, ``"1G"`` or ``1048576``.
-
-    Raises ValueError, with the remedy in the message, for anything else.
-    """
+@_remembered
+def _memory_bytes(text: str | float, minimum: int) -> int:
     match = _MEMORY.fullmatch(_plain(text))
     if match is None:
         raise ValueError(
@@ -53,7 +66,7 @@ def memory_bytes(text: str | float, *, minimum: int = MIN_MEMORY_BYTES) -> int:
 
 def gpu_count(text: str | float) -> int:
     """Return a whole number of GPUs; raises ValueError for anything else."""
-    plain = _plain(text)
+    plain = _plain(_checked(text))
     if not re.fullmatch(r"\d{1,3}", plain, re.ASCII):
         raise ValueError(f'{text!r} is not a number of GPUs; write "0", "1", …')
     return int(plain)
@@ -74,10 +87,14 @@ def format_bytes(size: int) -> str:
     return f"{value:.1f} TiB"
 
 
-def _plain(value: str | float) -> str:
-    """Spell a JSON number without exponent; strings stay as they are."""
+def _checked(value: str | float) -> str | float:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"{value!r} is neither a string nor a number")
+    return value
+
+
+def _plain(value: str | float) -> str:
+    """Spell a JSON number without exponent; strings stay as they are."""
     if isinstance(value, float):
         return format(Decimal(str(value)), "f").removesuffix(".0")
     return str(value)
