@@ -77,12 +77,15 @@ def choose(
     ``waiting`` is in order of claim: by priority, then by age. One that is larger than the whole capacity (it
     shrank after the submit) waits without standing in anybody's way.
     """
+    free = capacity - held(holding)
+    if not any(free.covers(run.asks) for run in waiting):
+        return []  # as it mostly is on a busy host: there is no need to look ahead
     waiting = [run for run in waiting if capacity.covers(run.asks)]
     future = _Future(capacity, holding)
     admitted = []
     for run, least in zip(waiting, _least_from(waiting), strict=True):
         if not future.free[0].covers(least):
-            break  # neither it nor anybody behind it: the usual end, and on a busy host the beginning
+            break  # neither it nor anybody behind it
         start = future.earliest(run.asks, run.longest_s)
         future.place(run.asks, start, run.longest_s)
         if start == 0:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import cache
 from typing import Any, TypeVar
 
 import structlog
@@ -32,13 +33,18 @@ def make_app(services: Services) -> web.Application:
     app.on_shutdown.append(changes.settle)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _serve(route, services, changes))
-    document = json.dumps(openapi.document()).encode()
-
-    async def describe(_: web.Request) -> web.Response:
-        return web.Response(body=document, content_type="application/json")
-
-    app.router.add_get("/v1/openapi.json", describe)
+    app.router.add_get("/v1/openapi.json", _describe)
     return app
+
+
+async def _describe(_: web.Request) -> web.Response:
+    return web.Response(body=await asyncio.to_thread(_document), content_type="application/json")
+
+
+@cache
+def _document() -> bytes:
+    """Make the document when somebody asks for it: that takes a tenth of a second, and hardly anyone does."""
+    return json.dumps(openapi.document()).encode()
 
 
 class Changes:
