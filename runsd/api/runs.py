@@ -112,7 +112,7 @@ async def wait(call: Call) -> Reply:
     """Return the run when it is over, or as it is when the time is up."""
     services = call.services
     ends = asyncio.get_running_loop().time() + call.query.timeout_seconds
-    with services.signals.listening(f"run:{call.id}", "draining") as changed:
+    with services.signals.listening(f"over:{call.id}", "draining") as changed:
         while True:
             run = await services.runs.get(call.project, call.id)
             left = ends - asyncio.get_running_loop().time()
@@ -147,7 +147,8 @@ async def cancel(call: Call) -> Reply:
     run = await call.services.runs.cancel(
         call.project, call.id, on_change=lambda changed: _note_cancel(call, changed)
     )
-    call.services.signals.notify(f"ask:{call.id}", f"run:{call.id}", "queue", "events")
+    ended = [f"over:{call.id}"] if run.status.terminal else []
+    call.services.signals.notify(f"ask:{call.id}", f"run:{call.id}", "queue", "events", *ended)
     return Reply(run)
 
 
@@ -171,7 +172,7 @@ async def delete(call: Call) -> Reply:
         await services.retention.mark_logs_deleted([run.id])
         await services.kept_logs.forget(run.id)
     await services.runs.forget(call.project, call.id)
-    services.signals.notify(f"run:{call.id}", "events")
+    services.signals.notify(f"run:{call.id}", f"over:{call.id}", "events")
     return Reply(status=HTTPStatus.NO_CONTENT)
 
 

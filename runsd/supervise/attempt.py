@@ -278,7 +278,7 @@ class Attempt:
                 reason=ended.outcome.reason.value,
                 exit_code=ended.outcome.exit_code,
             )
-        self._tell()
+        self._tools.tell_end(self._work.id)
         self._tools.signals.notify("queue")
 
     async def _clear(self) -> None:

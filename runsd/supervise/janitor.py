@@ -117,7 +117,7 @@ class Janitor:
     async def _forget(self, ended: Sequence[str]) -> None:
         await self._delete_logs(ended)
         await self._paced(self._retention.forget(ended))
-        self._signals.notify("events", *(f"run:{run_id}" for run_id in ended))
+        self._signals.notify("events", *(f"{of}:{run_id}" for run_id in ended for of in ("run", "over")))
 
     async def _forget_old_logs(self) -> None:
         before, deleted = self._before(self._settings.logs_days), 0

@@ -77,7 +77,7 @@ class Scheduler:
             for run_id in await self._attempts.expire():
                 self._metrics.count_outcome(Status.FAILED, Reason.QUEUE_EXPIRED)
                 log.info("run.finished", run=run_id, status="failed", reason="queue_expired")
-                self._signals.notify(f"run:{run_id}", "events")
+                self._signals.notify(f"run:{run_id}", f"over:{run_id}", "events")
             timer_us = await self._attempts.next_timer()
         if timer_us is None:
             return _LONGEST_SLEEP_S

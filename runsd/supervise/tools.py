@@ -42,6 +42,10 @@ class Tools:
         """Wake everyone who waits for a change of this run."""
         self.signals.notify(f"run:{run_id}", "events")
 
+    def tell_end(self, run_id: str) -> None:
+        """Wake those too who wait for its end alone."""
+        self.signals.notify(f"run:{run_id}", f"over:{run_id}", "events")
+
 
 class Gone(Exception):
     """The attempt's container is not there any more."""
