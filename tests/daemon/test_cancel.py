@@ -37,6 +37,21 @@ def test_cancel_while_queued_ends_the_run_at_once(daemon: Daemon) -> None:
     assert cancelled(blocker).started_at is not None
 
 
+def test_whoever_waits_for_a_queued_run_hears_of_its_cancel(daemon: Daemon) -> None:
+    blocker = daemon.submit("sleep", "60", resources={"requests": {"memory": "2Gi"}})
+    daemon.until(blocker.id, "run.running")
+    queued = daemon.submit("true")
+    with socket.socket(socket.AF_UNIX) as waiter:
+        waiter.connect(str(daemon.socket))
+        waiter.sendall(f"GET /v1/runs/{queued.id}/wait HTTP/1.1\r\nHost: runsd\r\n\r\n".encode())
+        assert queued.refresh().phase is Phase.QUEUED  # asked behind the waiter
+        queued.cancel()
+        waiter.settimeout(30)  # it would be told after 55 s at the latest
+        assert waiter.recv(1024).startswith(b"HTTP/1.1 200")
+    blocker.cancel()
+    cancelled(blocker)
+
+
 def test_cancel_while_pulling_does_not_wait_for_the_registry(daemon: Daemon, silent_registry: str) -> None:
     handle = daemon.submit("true", image=f"{silent_registry}/app:1")
     daemon.until(handle.id, "run.pulling")
