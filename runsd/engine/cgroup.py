@@ -249,12 +249,13 @@ def _table(file: Path) -> Mapping[str, int]:
 
 
 def _remove_tree(cgroup: Path) -> None:
-    for child in _children(cgroup):
-        _remove_tree(child)
-    try:
-        cgroup.rmdir()
-    except FileNotFoundError:
-        return
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            cgroup.rmdir()
+        except OSError:  # there may be others in it still
+            for child in _children(cgroup):
+                _remove_tree(child)
+            cgroup.rmdir()
 
 
 def _processes(cgroup: Path) -> set[int]:
@@ -269,7 +270,8 @@ def _processes(cgroup: Path) -> set[int]:
 
 def _children(cgroup: Path) -> list[Path]:
     try:
-        return [entry for entry in cgroup.iterdir() if entry.is_dir()]
+        with os.scandir(cgroup) as entries:  # it knows what is a directory without asking about each file
+            return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError as failure:
         if failure.errno in (errno.ENOENT, errno.ENODEV):
             return []
