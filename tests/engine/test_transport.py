@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 
 import docker
@@ -241,3 +241,28 @@ async def test_many_open_streams_do_not_starve_a_call(engine: DockerEngine, requ
         await asyncio.wait_for(engine.ping(), 10)
         await engine.kill(container, "SIGKILL")
     assert all(wait.done() for wait in waits)
+
+
+async def test_a_kept_connection_that_the_engine_has_forgotten_is_nobodys_trouble(tmp_path: Path) -> None:
+    heads: list[list[bytes]] = []
+
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append([])
+        with suppress(asyncio.IncompleteReadError):
+            for sent in (answer("{}"), b""):
+                heads[-1].append(await reader.readuntil(b"\r\n\r\n"))
+                writer.write(sent)
+        writer.close()
+        await writer.wait_closed()
+
+    transport = Transport(f"unix://{tmp_path}/engine.sock")
+    async with await asyncio.start_unix_server(answer_once, tmp_path / "engine.sock"):
+        for _ in range(2):
+            assert await transport.json("GET", "/info", versioned=False) == {}
+        assert await transport.json("POST", "/containers/prune", versioned=False) == {}
+        await transport.close()
+    assert [[head.split(b" ", 1)[0] for head in each] for each in heads] == [
+        [b"GET", b"GET"],
+        [b"GET"],
+        [b"POST"],
+    ]

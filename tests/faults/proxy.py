@@ -69,7 +69,7 @@ class Call:
 class Proxy:
     """Stands at ``host`` for the Engine behind ``engine_socket``, in a thread of its own.
 
-    One request per connection, as runsd makes them (engine/transport.py, force_close).
+    One request per connection: whoever would keep one is told that it will be closed.
     """
 
     def __init__(self, engine_socket: Path, socket: Path) -> None:
@@ -185,7 +185,7 @@ class Proxy:
             await self.witness.look(call.container)
         up_reader, up_writer = await asyncio.open_unix_connection(self._engine_socket)
         try:
-            up_writer.write(head)
+            up_writer.write(_last(head) if call.kind != "attach" else head)
             sending = asyncio.create_task(_send(reader, up_writer, ends=call.kind not in _NOTED))
             try:
                 await self._answer(call, hold, up_reader, writer)
@@ -220,6 +220,11 @@ class Proxy:
 
     def _holding(self, call: Call) -> Hold | None:
         return next((hold for hold in self._holds if hold.takes(call.kind, call.container)), None)
+
+
+def _last(head: bytes) -> bytes:
+    """Return a request's head with the wish that its connection be closed after the answer."""
+    return head.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n"
 
 
 async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, ends: bool) -> None:
