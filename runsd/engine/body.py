@@ -64,7 +64,7 @@ def _host_config(request: ContainerRequest) -> HostConfig:
         network_mode=request.network,
         cgroup_parent=request.cgroup_parent,
         init=True,
-        log_config=_log_config(request.log_max_bytes),
+        log_config=_log_config(request.log_file_bytes),
         mounts=[
             Mount(mount.path, mount.volume, type="volume", read_only=mount.read_only)
             for mount in request.mounts
@@ -72,7 +72,6 @@ def _host_config(request: ContainerRequest) -> HostConfig:
     )
 
 
-def _log_config(max_bytes: int) -> LogConfig:
-    # One file holds the cap of ordinary lines with their JSON around them (lines of a few bytes cost more);
-    # with fewer than three files followers may hang at a rotation (moby#37646).
-    return LogConfig(type="json-file", config={"max-size": str(2 * max_bytes), "max-file": "3"})
+def _log_config(file_bytes: int) -> LogConfig:
+    # With fewer than three files followers may hang at a rotation (moby#37646).
+    return LogConfig(type="json-file", config={"max-size": str(file_bytes), "max-file": "3"})

@@ -26,6 +26,7 @@ from runsd.engine.port import (
 )
 from runsd.engine.progress import Layers, objects
 from runsd.engine.transport import Transport, quoted
+from runsd.engine.untouched import Untouched
 from runsd.errors import EngineConflict, EngineNotFound, EngineRefused, EngineUnavailable
 from runsd.faults import Step, effect
 
@@ -44,6 +45,7 @@ class DockerEngine(Engine):
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._untouched = Untouched()
 
     @classmethod
     def at(cls, host: str) -> "DockerEngine":
@@ -113,6 +115,7 @@ class DockerEngine(Engine):
             return present.id
         except DockerException as failure:
             raise EngineRefused(f"cannot describe container {request.name}: {failure}") from failure
+        self._untouched.add(created["Id"], request)
         return str(created["Id"])
 
     @asynccontextmanager
@@ -155,7 +158,7 @@ class DockerEngine(Engine):
 
         The Engine itself would run an exited container a second time.
         """
-        present = await self.inspect(container)
+        present = self._untouched.take(container) or await self.inspect(container)
         if present is None:
             raise EngineNotFound(f"No such container: {container}", status=404)
         if present.state is ContainerState.CREATED:
@@ -179,6 +182,8 @@ class DockerEngine(Engine):
 
     async def inspect(self, container: str) -> ContainerFacts | None:
         """Return what is known of a container by id or name, or None when there is none."""
+        if (made := self._untouched.get(container)) is not None:
+            return made
         try:
             return facts.container(await self._transport.json("GET", f"/containers/{quoted(container)}/json"))
         except EngineNotFound:
@@ -201,6 +206,7 @@ class DockerEngine(Engine):
 
         One that is gone, or going, is fine.
         """
+        self._untouched.take(container)
         try:
             await self._transport.json(
                 "DELETE", f"/containers/{quoted(container)}", query={"force": "1", "v": "1"}

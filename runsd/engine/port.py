@@ -56,6 +56,15 @@ class ContainerRequest:
     cgroup_parent: str | None
     log_max_bytes: int
 
+    @property
+    def log_file_bytes(self) -> int:
+        """At which size a file of its record is full.
+
+        One file holds the cap of ordinary lines with what the Engine writes around them; lines of a few bytes
+        cost more.
+        """
+        return 2 * self.log_max_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerFacts:

@@ -28,7 +28,8 @@ _EXPIRED_AT_ONCE = 500
 class Work:
     """An attempt to carry out, as far as it has come. Instants are microseconds since the epoch.
 
-    ``engine`` has its container; it was seen to run ``began_us`` microseconds after the host's ``boot``.
+    ``engine`` has its container; it was seen to run ``began_us`` microseconds after the host's ``boot``. No
+    container was ever asked for before ``image_id`` is known.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Work:
     attempt: int
     spec: RunSpec
     created_us: int
+    image_id: str | None
     container_id: str | None
     engine: str | None
     started_us: int | None
@@ -271,6 +273,7 @@ def _work(row: sqlite3.Row) -> Work:
         attempt=row["attempt"],
         spec=RunSpec.model_validate_json(row["spec"]),
         created_us=row["created_us"],
+        image_id=row["image_id"],
         container_id=row["container_id"],
         engine=row["engine"],
         started_us=row["started_us"],

@@ -11,18 +11,36 @@ from runsd.supervise.tools import NotStarted, Tools
 
 
 class Asking:
-    """The ear of one attempt."""
+    """The ear of one attempt, and its row as far as there has been a word about it."""
 
     def __init__(self, work: Work, tools: Tools) -> None:
         self._work = work
         self._tools = tools
         self._asked = asyncio.Event()
+        self._stale = True
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Hear every word about the run."""
         with self._tools.signals.listening(f"ask:{self._work.id}") as self._asked:
+            self._stale = True
             yield
+
+    async def work(self) -> Work:
+        """Return the row; it is read again only after a word, or when it has changed by our own doing."""
+        if self._asked.is_set() or self._stale:
+            self._asked.clear()
+            self._stale = False
+            try:
+                self._work = await self._tools.attempts.work(self._work.id) or self._work
+            except BaseException:
+                self._stale = True
+                raise
+        return self._work
+
+    def changed(self) -> None:
+        """Note that the row is not what it was."""
+        self._stale = True
 
     async def done_or_asked(
         self, task: asyncio.Future[Any], *also: asyncio.Future[Any], within_s: float | None
@@ -37,10 +55,12 @@ class Asking:
         finally:
             word.cancel()
             await asyncio.gather(word, return_exceptions=True)
-        self._asked.clear()
+        if self._asked.is_set():
+            self._asked.clear()
+            self._stale = True
 
     async def check_stop(self, when: str) -> None:
         """Raise NotStarted when the run is to stop; ``when`` goes into its message."""
-        work = await self._tools.attempts.work(self._work.id)
-        if work is not None and work.stop_reason is not None:
+        work = await self.work()
+        if work.stop_reason is not None:
             raise NotStarted(Outcome(work.stop_reason, f"{work.stop_reason.value} {when}"))

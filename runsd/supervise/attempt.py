@@ -104,6 +104,10 @@ class Attempt:
 
         A container that ran has its exit judged, with the output that there is; it is not ended for our sake.
         """
+        with self._asking.listening():
+            await self._give_up(failure)
+
+    async def _give_up(self, failure: Exception) -> None:
         container = await self._tools.engine.inspect(self._name)
         if container is not None and container.state is not ContainerState.CREATED:
             unread = asyncio.create_task(asyncio.sleep(0), name=f"unread-{self._name}")
@@ -114,7 +118,7 @@ class Attempt:
             await self._conclude(await self._verdict.on_exit(container.id, capture.captured, self._stopping))
             return await self._clear()
         await self._tools.engine.remove(self._name)
-        work = await self._tools.attempts.work(self._work.id) or self._work
+        work = await self._asking.work()
         reason = Reason.START_FAILED if work.started_us is None else Reason.LOST
         said = f"runsd could not carry it out and removed its container: {failure}"
         await self._conclude(Ended(Outcome(reason, said), started_us=work.started_us))
@@ -140,13 +144,16 @@ class Attempt:
 
         It is made in its turn, not before: those that wait cost the Engine nothing, and nothing to cancel.
         """
-        container = await self._tools.engine.inspect(self._name)
+        work = await self._asking.work()
+        # Before an image is on record, no container was ever asked for.
+        container = None if work.image_id is None else await self._tools.engine.inspect(self._name)
         async with AsyncExitStack() as turn:
             if container is None:
-                container = await self._made(turn)
+                container = await self._made(work, turn)
             elif container.state is ContainerState.CREATED:
-                await turn.enter_async_context(self._start.turn(self._work.spec.network))
-            await self._tools.attempts.created(self._work, container.id, engine=self._tools.monitor.identity)
+                await turn.enter_async_context(self._start.turn(work.spec.network))
+            if work.container_id is None:
+                await self._tools.attempts.created(work, container.id, engine=self._tools.monitor.identity)
             capture = await self._own_capture()
             output = await reading.enter_async_context(self._output(container, capture, exited))
             if container.state is ContainerState.CREATED:
@@ -154,20 +161,18 @@ class Attempt:
                 await self._start.of(container)
         return container, output
 
-    async def _made(self, turn: AsyncExitStack) -> ContainerFacts:
+    async def _made(self, work: Work, turn: AsyncExitStack) -> ContainerFacts:
         """Make the container when its turn has come; a pull takes none."""
-        work = await self._tools.attempts.work(self._work.id) or self._work
         if work.container_id is not None:
             raise Gone
         preparation = Preparation(work, self._name, self._tools, self._asking)
         image = await preparation.image()
-        await turn.enter_async_context(self._start.turn(self._work.spec.network))
+        await turn.enter_async_context(self._start.turn(work.spec.network))
         return await preparation.container(image)
 
     async def _check_not_started(self) -> None:
         """Raise NotStarted for a container that was seen running, though its Engine has forgotten that."""
-        work = await self._tools.attempts.work(self._work.id)
-        if work is not None and work.started_us is not None:
+        if (await self._asking.work()).started_us is not None:
             said = "the Engine forgot that it ran (after a power cut, say); its exit cannot be known"
             raise NotStarted(Outcome(Reason.LOST, said))
 
@@ -225,8 +230,9 @@ class Attempt:
         if facts.state is ContainerState.EXITED:
             return
         if self._stopping is None:
-            work = await self._tools.attempts.work(work.id) or work
-            self._stopping = Stopping(work, container.id, self._tools)
+            self._asking.changed()
+            work = await self._asking.work()
+            self._stopping = Stopping(work, container.id, self._tools, self._asking)
         ending = asyncio.create_task(engine.wait(container.id), name=f"exit-{self._name}")
         try:
             with self._tools.usage.watching(self._name, Watched(work.id, work.attempt, container.id)):
@@ -261,7 +267,7 @@ class Attempt:
     # The end
 
     async def _conclude(self, ended: Ended) -> None:
-        work = await self._tools.attempts.work(self._work.id) or self._work
+        work = await self._asking.work()
         jitter = random.random()  # noqa: S311 - to spread retries, not to hide anything
         delay_s = None
         if not work.cancelled:

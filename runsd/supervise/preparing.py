@@ -41,7 +41,8 @@ class Preparation:
                 said = f"image {reference} is not on this host and pullPolicy is never; pull or build it"
                 raise NotStarted(Outcome(Reason.IMAGE_NOT_FOUND, said))
             image = await self._pull(reference)
-        await self._tools.attempts.ready(self._work, image_id=image.id, image_digest=image.digest)
+        if not await self._tools.attempts.ready(self._work, image_id=image.id, image_digest=image.digest):
+            self._asking.changed()  # it is to stop: a container must not be made without this on record
         self._tell()
         return image
 

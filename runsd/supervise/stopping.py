@@ -8,6 +8,7 @@ from runsd_sdk.run import Reason
 from runsd.clock import since_boot_us
 from runsd.errors import NotNow
 from runsd.store.attempts import Work
+from runsd.supervise.asking import Asking
 from runsd.supervise.tools import Tools
 
 log = structlog.get_logger()
@@ -24,13 +25,13 @@ class Stopping:
     the stop began under our eyes rather than a former daemon's.
     """
 
-    def __init__(self, work: Work, container: str, tools: Tools) -> None:
+    def __init__(self, work: Work, container: str, tools: Tools, asking: Asking) -> None:
         self.reason: Reason | None = None
         self.signalled: bool | None = None
         self.unanswered = False
         self.first = work.stop_us is None
-        self._work = work
         self._tools = tools
+        self._asking = asking
         self._container = container
         # Measured by clocks that nobody can step, as far back as the host's boot.
         self._started = time.monotonic() - self._ran_s(work)
@@ -38,14 +39,15 @@ class Stopping:
 
     async def proceed(self) -> float:
         """Do what is due, and return in how many seconds to look again."""
-        work = await self._tools.attempts.work(self._work.id) or self._work
+        work = await self._asking.work()
         if self.reason is None:
             left_s = self._started + work.spec.timeout_seconds - time.monotonic()
             self.reason = work.stop_reason
             if self.reason is None and left_s > 0:
                 return left_s
             if self.reason is None and not await self._record(work):
-                return 0.0  # its owner was faster with another deadline, or with a cancel
+                self._asking.changed()  # its owner was faster with another deadline, or with a cancel
+                return 0.0
             grace_s = work.spec.stop_grace_seconds - self._since_s(work.stop_us)
             self._kill_at = time.monotonic() + max(0.0, grace_s)
             if grace_s > 0:
