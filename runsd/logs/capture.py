@@ -104,6 +104,8 @@ class Capture:
 
     async def flush(self) -> None:
         """Return when everything fed so far is on disk."""
+        if not self._unstored:
+            return
         self._flushing = True
         self._writer.dirty(self, urgent=True)
         await self._until_unstored(0)

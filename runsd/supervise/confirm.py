@@ -10,11 +10,10 @@ import structlog
 from runsd.engine.port import Stream
 from runsd.errors import EngineRefused
 from runsd.logs.record import Recorder, as_recorded
-from runsd.supervise.output import Output, copy_record, supersedes
+from runsd.supervise.output import LOOK_BYTES, Output, copy_record, supersedes
 
 log = structlog.get_logger()
 
-_LOOK_BYTES = 64 * 1024
 _END_BYTES = 1024
 _END_LINES = 40
 _CHARACTER_BYTES = 12
@@ -27,12 +26,14 @@ async def complete(output: Output) -> None:
     """
     await output.capture.flush()
     try:
-        begins_alike, ended = await _begins_alike(output)
+        begins_alike, lacks_end, ended = await _compared(output)
         lacks_beginning = not begins_alike and await supersedes(output)
-        if not lacks_beginning and ((begins_alike and ended) or await _ends_alike(output)):
-            return
+        seen_all = lacks_beginning or lacks_end or (begins_alike and ended)
+        lacks_end = lacks_end or (not seen_all and not await _ends_alike(output))
     except EngineRefused as refusal:  # what cannot be read proves nothing against what was
         log.warning("run.output_not_confirmed", run=output.capture.run_id, error=str(refusal))
+        return
+    if not lacks_beginning and not lacks_end:
         return
     log.warning("run.output_completed", run=output.capture.run_id, attempt=output.capture.attempt)
     if lacks_beginning:
@@ -41,35 +42,39 @@ async def complete(output: Output) -> None:
     await output.capture.flush()
 
 
-async def _begins_alike(output: Output) -> tuple[bool, bool]:
-    """Compare the first bytes of record and store; also say whether these were all of the record.
+async def _compared(output: Output) -> tuple[bool, bool, bool]:
+    """Compare the first bytes of record and store: do they begin alike, and is more there than is stored?
 
-    A record that ends sooner than what was read live proves nothing against that.
+    Also say whether these were all of the record. One that ends sooner than what was read live proves
+    nothing against that.
     """
     record: dict[Stream, bytearray] = {Stream.STDOUT: bytearray(), Stream.STDERR: bytearray()}
     ended = True
     async with output.engine.logs(output.container, follow=False) as pieces:
         async for stream, data in pieces:
             record[stream] += data
-            if len(record[stream]) > _LOOK_BYTES:
+            if len(record[stream]) > LOOK_BYTES:
                 ended = False
                 break
-    alike = [await _alike(output, stream, bytes(seen)) for stream, seen in record.items()]
-    return all(alike), ended
+    looks = [await _look(output, stream, bytes(seen)) for stream, seen in record.items()]
+    return all(alike for alike, _ in looks), any(lacks_end for _, lacks_end in looks), ended
 
 
-async def _alike(output: Output, stream: Stream, seen: bytes) -> bool:
+async def _look(output: Output, stream: Stream, seen: bytes) -> tuple[bool, bool]:
+    """Say of one stream whether it begins alike, and whether all that is stored is less than was seen."""
     if not seen:
-        return True
+        return True, False
     capture, recorder = output.capture, Recorder()
-    head = await output.writer.head(capture.run_id, capture.attempt, stream, _LOOK_BYTES)
+    head = await output.writer.head(capture.run_id, capture.attempt, stream, LOOK_BYTES)
     stored = recorder.feed(head)
-    if len(head) < _LOOK_BYTES:  # it is all that is stored
-        stored += recorder.finish()
-        if len(seen) > len(stored):
-            return False
+    if len(head) < LOOK_BYTES:  # it is all that is stored
+        whole = stored + recorder.finish()
+        if len(seen) > len(whole):
+            alike = seen.startswith(stored)
+            return alike, alike
+        stored = whole
     size = min(len(seen), len(stored))
-    return seen[:size] == stored[:size]
+    return seen[:size] == stored[:size], False
 
 
 async def _ends_alike(output: Output) -> bool:

@@ -17,6 +17,9 @@ from runsd.signals import woken
 
 log = structlog.get_logger()
 
+LOOK_BYTES = 64 * 1024
+"""Of each stream so much is compared with the Engine's record when the program has ended (confirm.py)."""
+
 # How long after the end of its output a container has usually exited.
 _EXIT_FOLLOWS_S = 2.0
 # How long live output may wait for the disk.
@@ -79,17 +82,19 @@ async def copy_live(output: Output, live: Live, exited: asyncio.Event) -> None:
             await live.leave()
             return await copy_record(output)
     ended_us = now_us()
-    if not await woken(exited, _EXIT_FOLLOWS_S) or not await _had_finished(output, ended_us):
+    if not await woken(exited, _EXIT_FOLLOWS_S) or not await _is_whole(output, ended_us):
         await copy_record(output)
     return None
 
 
-async def _had_finished(output: Output, at_us: int) -> bool:
-    """Say whether the container had ended by then.
+async def _is_whole(output: Output, at_us: int) -> bool:
+    """Say whether the live output ended with the container, or will be compared to its last byte anyhow.
 
     The Engine ends the live output 20 ms and more after the instant that it records as FinishedAt (measured
     with 20.10); a lost connection looks the same, and comes at any time.
     """
+    if max(output.capture.positions.values()) < LOOK_BYTES:
+        return True
     facts = await output.engine.inspect(output.container)
     return facts is None or facts.finished_us is None or facts.finished_us <= at_us
 

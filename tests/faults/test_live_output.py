@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from runsd_sdk.run import Status
 
-from tests.daemon.harness import Daemon
+from tests.daemon.harness import ENDED_S, GATE, Daemon, closing_stream
 from tests.faults.conftest import ServeProxied
 from tests.faults.proxy import Proxy
 
@@ -45,3 +45,15 @@ def test_what_did_not_come_live_is_taken_from_the_record(
     assert daemon.raw(result.id).decode() == printed
     assert {entry.stream for entry in daemon.client.logs(result.id)} <= {"stdout"}
     assert result.logs.stdout_bytes == len(printed)
+
+
+def test_an_end_that_did_not_come_live_repeats_nothing_to_a_follower(stage: tuple[Daemon, Proxy]) -> None:
+    daemon, proxy = stage
+    proxy.spoil = SPOILT["the end is lost"]
+    handle = daemon.submit("sh", "-c", f"echo first; {GATE}echo last")
+    with closing_stream(handle.logs(follow=True)) as entries:
+        seen = [next(entries).text]
+        daemon.open_gate(handle.id)
+        seen += [entry.text for entry in entries]
+    assert seen == ["first\n", "last\n"]
+    assert handle.wait(ENDED_S).stdout == "first\nlast\n"
