@@ -140,6 +140,14 @@ class NetworkSettings(_Section):
     allow: list[str] = Field([], description="names of further Docker networks")
 
 
+class SandboxSettings(_Section):
+    """Network namespaces that are made ahead of the runs that will use them."""
+
+    pool: Annotated[int, Field(ge=0)] = Field(
+        min(32, 4 * (os.cpu_count() or 1)), description="the most that wait for a run; 0 makes none"
+    )
+
+
 class Settings(_Section):
     """All settings, section by section."""
 
@@ -151,6 +159,7 @@ class Settings(_Section):
     retention: RetentionSettings = RetentionSettings()
     billing: BillingSettings = BillingSettings()
     network: NetworkSettings = NetworkSettings()
+    sandbox: SandboxSettings = SandboxSettings()
 
     @property
     def host_cpu_milli(self) -> int:

@@ -42,6 +42,8 @@ from runsd.supervise.images import Images
 from runsd.supervise.janitor import Janitor
 from runsd.supervise.pace import Pace
 from runsd.supervise.reconcile import Reconciler
+from runsd.supervise.sandbox import Workshop
+from runsd.supervise.sandboxes import Sandboxes
 from runsd.supervise.scheduler import Scheduler
 from runsd.supervise.supervisor import Supervisor
 from runsd.supervise.timekeeper import Timekeeper
@@ -121,7 +123,13 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         pace = Pace(
             Climb(settings.engine.max_concurrent_starts, begin=2 * (os.cpu_count() or 1)),
             on_low=lambda: signals.notify("queue"),
+            on_idle=lambda: signals.notify("sandboxes"),
         )
+        sandboxes = Sandboxes(
+            Workshop(engine, instance=instance, new_id=new_id), monitor, pace,
+            # From afar nobody sees whether the host's name servers are still those of a sandbox.
+            most=settings.sandbox.pool if host.startswith("unix://") else 0, signals=signals,
+        )  # fmt: skip
         tools = Tools(
             engine=engine,
             attempts=attempts,
@@ -132,6 +140,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             signals=signals,
             clock=clock,
             pace=pace,
+            sandboxes=sandboxes,
             metrics=metrics,
             monitor=monitor,
             engine_here=host.startswith("unix://"),
@@ -183,6 +192,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             monitor=monitor,
             pace=pace,
             scheduler=scheduler,
+            sandboxes=sandboxes,
             signals=signals,
             metrics=metrics,
             clock=clock,
@@ -198,7 +208,18 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(supervisor.detach)
 
-        endless = (*files, writer, monitor, disk, usage, timekeeper, reconciler, scheduler, janitor)
+        endless = (
+            *files,
+            writer,
+            monitor,
+            disk,
+            usage,
+            sandboxes,
+            timekeeper,
+            reconciler,
+            scheduler,
+            janitor,
+        )
         async with asyncio.TaskGroup() as group:
             loops = [group.create_task(loop.serve(), name=type(loop).__name__) for loop in endless]
             loops.append(group.create_task(notify.keep_alive(), name="watchdog"))
@@ -213,6 +234,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             signals.notify("draining")
             await runner.cleanup()
             await supervisor.detach()
+            await sandboxes.close()
             for loop in loops:
                 loop.cancel()
     log.info("daemon.stopped")

@@ -55,6 +55,10 @@ class Step(StrEnum):
     FORGET_EVENTS = "forget_events"  # commit: events are over age
     FORGET_KEYS = "forget_keys"  # commit: idempotency keys are over age
     CLOCK = "clock"  # commit: the host's clock was stepped, and timers with it
+    IMPORT_SANDBOX = "import_sandbox"  # Engine: the image of sandboxes is made
+    CREATE_SANDBOX = "create_sandbox"  # Engine: a sandbox is made
+    START_SANDBOX = "start_sandbox"  # Engine: it is started
+    REMOVE_SANDBOX = "remove_sandbox"  # Engine: it is removed
     ADD_VOLUME = "add_volume"  # commit: a volume is wanted
     CREATE_VOLUME = "create_volume"  # Engine: it is made
     KEEP_VOLUME = "keep_volume"  # commit: it is there, or could not be removed

@@ -42,6 +42,12 @@ class Metrics:
         self.kept_log_bytes = self._gauge("runsd_kept_log_bytes", "Size of all output that is kept")
         self.engine_up = self._gauge("runsd_engine_up", "1 while the Docker Engine answers")
         self.engine_stuck = self._gauge("runsd_engine_stuck", "1 while it answers but leaves calls waiting")
+        self.sandboxes = Gauge(
+            "runsd_sandboxes",
+            "Network namespaces made ahead: waiting for a run (idle), or in use by one (lent)",
+            ("state",),
+            registry=self._registry,
+        )
         self.admitting = self._gauge("runsd_admitting", "1 while queued runs are started")
         self.queued = self._gauge("runsd_runs_queued", "Runs waiting in the queue")
         self.live = self._gauge("runsd_runs_live", "Runs admitted and not over")

@@ -11,6 +11,7 @@ import pytest
 from docker import APIClient
 
 INSTANCE = "io.runsd.instance"
+SANDBOX = "io.runsd.sandbox"
 PATIENCE_S = 5.0
 
 
@@ -63,6 +64,12 @@ def engine_leftovers(client: APIClient, instances: set[str]) -> set[str]:
         for place in ("runsd", "*/runsd"):  # cgroup v2, v1
             left |= {f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"{place}/{instance}.*")}
     return left
+
+
+def sandboxes(client: APIClient, instance: str) -> dict[str, str]:
+    """Return the sandboxes of a daemon: state by id."""
+    found = client.containers(all=True, filters={"label": f"{SANDBOX}={instance}"})
+    return {one["Id"]: one["State"] for one in found}
 
 
 def settled(look: Callable[[], set[str]], *, within_s: float = PATIENCE_S) -> set[str]:

@@ -21,6 +21,7 @@ from runsd.store.volumes import Volumes
 from runsd.supervise.disk import DiskWatch
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.pace import Pace
+from runsd.supervise.sandboxes import Sandboxes
 from runsd.supervise.scheduler import Scheduler
 from runsd.supervise.usage import UsageMeter
 from runsd.supervise.volumes import EngineVolumes
@@ -48,6 +49,7 @@ class Services:
     monitor: EngineMonitor
     pace: Pace
     scheduler: Scheduler
+    sandboxes: Sandboxes
     signals: Signals
     metrics: Metrics
     clock: Clock

@@ -59,6 +59,8 @@ async def metrics(call: Call) -> web.Response:
     in_use = held(holding)
     figures.engine_up.set(services.monitor.reachable)
     figures.engine_stuck.set(services.monitor.health.state is EngineState.STUCK)
+    figures.sandboxes.labels("idle").set(services.sandboxes.idle)
+    figures.sandboxes.labels("lent").set(services.sandboxes.lent)
     figures.admitting.set(services.scheduler.admitting)
     figures.queued.set(await services.attempts.queued())
     figures.live.set(len(holding))

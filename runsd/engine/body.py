@@ -5,7 +5,8 @@ from typing import Any
 from docker.types import HostConfig, LogConfig, Mount
 from docker.types.containers import ContainerConfig
 
-from runsd.engine.port import ContainerRequest
+from runsd.engine import pause
+from runsd.engine.port import ContainerRequest, SandboxRequest
 
 CAPABILITIES = (
     "CHOWN",
@@ -28,6 +29,7 @@ PIDS_LIMIT = 4096
 
 _VERSION = "1.41"  # docker-py checks what it is asked for against this; the Engine takes newer ones too
 _NANO_PER_MILLI = 1_000_000
+_NOBODY = "65534:65534"
 
 
 def create_body(request: ContainerRequest) -> dict[str, Any]:
@@ -50,6 +52,26 @@ def create_body(request: ContainerRequest) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value is not None}
 
 
+def sandbox_body(request: SandboxRequest) -> dict[str, Any]:
+    """Return the JSON body that makes a sandbox: a program that waits, with nothing that it could use.
+
+    It stops by SIGKILL, for the first process of a container ignores what it has no handler for, and an
+    Engine that is leaving would wait for it in vain.
+    """
+    host = HostConfig(
+        _VERSION,
+        network_mode=request.network,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        read_only=True,
+        log_config=LogConfig(type="none", config={}),
+    )
+    body = ContainerConfig(
+        _VERSION, request.image, [pause.PATH], labels=dict(request.labels), user=_NOBODY, host_config=host
+    )
+    return {key: value for key, value in body.items() if value is not None} | {"StopSignal": "SIGKILL"}
+
+
 def _host_config(request: ContainerRequest) -> HostConfig:
     return HostConfig(
         _VERSION,
@@ -61,7 +83,7 @@ def _host_config(request: ContainerRequest) -> HostConfig:
         cap_drop=["ALL"],
         cap_add=list(CAPABILITIES),
         security_opt=["no-new-privileges"],
-        network_mode=request.network,
+        network_mode=f"container:{request.sandbox}" if request.sandbox else request.network,
         cgroup_parent=request.cgroup_parent,
         init=True,
         log_config=_log_config(request.log_file_bytes),

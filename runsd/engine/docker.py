@@ -10,7 +10,7 @@ from docker.errors import DockerException
 
 from runsd import faults
 from runsd.engine import facts, registry
-from runsd.engine.body import create_body
+from runsd.engine.body import create_body, sandbox_body
 from runsd.engine.frames import Frames, Piece
 from runsd.engine.port import (
     ContainerFacts,
@@ -22,6 +22,7 @@ from runsd.engine.port import (
     ImageFacts,
     Overdue,
     PullProgress,
+    SandboxRequest,
     UsageSample,
 )
 from runsd.engine.progress import Layers, objects
@@ -207,15 +208,7 @@ class DockerEngine(Engine):
         One that is gone, or going, is fine.
         """
         self._untouched.take(container)
-        try:
-            await self._transport.json(
-                "DELETE", f"/containers/{quoted(container)}", query={"force": "1", "v": "1"}
-            )
-        except EngineNotFound:
-            return
-        except EngineConflict as conflict:
-            if "already in progress" not in str(conflict):
-                raise
+        await self._remove(container)
 
     async def containers(self, labels: Mapping[str, str]) -> list[Found]:
         """List containers in any state that bear all these labels."""
@@ -233,6 +226,36 @@ class DockerEngine(Engine):
         except (EngineNotFound, EngineConflict):
             return None
         return facts.usage(stats)
+
+    @effect(Step.IMPORT_SANDBOX)
+    async def import_image(self, name: str, root: bytes, *, command: str) -> None:
+        """Make an image from a root file system (a tar archive) and tag it."""
+        repository, tag = facts.split_reference(name)
+        query = {"fromSrc": "-", "repo": repository, "tag": tag, "changes": f'CMD ["{command}"]'}
+        layers = Layers()
+        async with self._transport.stream("POST", "/images/create", query=query, body=root) as chunks:
+            async for event in objects(chunks):
+                layers.after(event)  # raises what the Engine says has failed
+
+    @effect(Step.CREATE_SANDBOX)
+    async def create_sandbox(self, request: SandboxRequest) -> str:
+        """Make a sandbox and return its id."""
+        created = await self._transport.json(
+            "POST", "/containers/create", query={"name": request.name}, body=sandbox_body(request)
+        )
+        return str(created["Id"])
+
+    @effect(Step.START_SANDBOX)
+    async def start_sandbox(self, container: str) -> None:
+        """Start a sandbox, also one that has run before; one that runs is left alone."""
+        await self._transport.json(
+            "POST", f"/containers/{quoted(container)}/start", timeout_s=START_TIMEOUT_S
+        )
+
+    @effect(Step.REMOVE_SANDBOX)
+    async def remove_sandbox(self, container: str) -> None:
+        """Remove a sandbox, if it is there."""
+        await self._remove(container)
 
     @effect(Step.CREATE_VOLUME)
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
@@ -259,3 +282,14 @@ class DockerEngine(Engine):
     async def close(self) -> None:
         """Release connections. Containers are not touched."""
         await self._transport.close()
+
+    async def _remove(self, container: str) -> None:
+        try:
+            await self._transport.json(
+                "DELETE", f"/containers/{quoted(container)}", query={"force": "1", "v": "1"}
+            )
+        except EngineNotFound:
+            return
+        except EngineConflict as conflict:
+            if "already in progress" not in str(conflict):
+                raise

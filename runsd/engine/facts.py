@@ -27,6 +27,7 @@ def engine(version: Json, info: Json, *, api_version: str) -> EngineFacts:
     return EngineFacts(
         version=version["Version"],
         api_version=api_version,
+        architecture=version["Arch"],
         cgroup_driver=info["CgroupDriver"],
         cgroup_version=int(info.get("CgroupVersion") or 1),
         log_driver=info["LoggingDriver"],
@@ -56,6 +57,7 @@ def container(inspected: Json) -> ContainerFacts:
         pid=state["Pid"],
         labels=inspected["Config"]["Labels"] or {},
         log_file_bytes=_log_file_bytes(inspected),
+        joined=_joined(inspected),
     )
 
 
@@ -68,6 +70,7 @@ def found(listed: Json) -> Found:
         state=listed["State"],
         created_us=listed["Created"] * 1_000_000,
         labels=listed["Labels"] or {},
+        joined=_joined(listed),
     )
 
 
@@ -107,6 +110,12 @@ def split_reference(reference: str) -> tuple[str, str]:
     if digest:
         return (repository if tagged else name), digest
     return (repository, tag) if tagged else (name, "latest")
+
+
+def _joined(answer: Json) -> str | None:
+    host: Json = answer.get("HostConfig") or {}
+    mode, _, container = str(host.get("NetworkMode", "")).partition(":")
+    return container if mode == "container" else None
 
 
 def _log_file_bytes(inspected: Json) -> int | None:

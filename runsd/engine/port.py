@@ -38,7 +38,10 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class ContainerRequest:
-    """One container to make. ``entrypoint`` None keeps the image's own; ``[]`` is never sent."""
+    """One container to make. ``entrypoint`` None keeps the image's own; ``[]`` is never sent.
+
+    With a ``sandbox`` (a container's id) it joins that one's network namespace and makes none of its own.
+    """
 
     name: str
     image: str
@@ -55,6 +58,17 @@ class ContainerRequest:
     user: str | None
     cgroup_parent: str | None
     log_max_bytes: int
+    sandbox: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxRequest:
+    """A container that only waits, for another one to join its network namespace."""
+
+    name: str
+    image: str
+    labels: Mapping[str, str]
+    network: str
 
     @property
     def log_file_bytes(self) -> int:
@@ -71,6 +85,7 @@ class ContainerFacts:
     """What the Engine knows of a container. ``error`` is its own sentence, empty when none.
 
     ``log_file_bytes`` is the size at which a file of its record is full; None when it grows without end.
+    ``joined`` is the id of the container whose network namespace it shares.
     """
 
     id: str
@@ -84,6 +99,7 @@ class ContainerFacts:
     pid: int
     labels: Mapping[str, str]
     log_file_bytes: int | None = None
+    joined: str | None = None
 
     @property
     def has_run(self) -> bool:
@@ -94,13 +110,14 @@ class ContainerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A container of ours in the Engine's list."""
+    """A container of ours in the Engine's list; ``joined`` has the network namespace that it shares."""
 
     id: str
     name: str
     state: str
     created_us: int
     labels: Mapping[str, str]
+    joined: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +143,7 @@ class EngineFacts:
 
     version: str
     api_version: str
+    architecture: str
     cgroup_driver: str
     cgroup_version: int
     log_driver: str
@@ -214,6 +232,18 @@ class Engine(Protocol):
 
     async def sample(self, container: str) -> UsageSample | None:
         """Measure a running container; None when it is not running."""
+
+    async def import_image(self, name: str, root: bytes, *, command: str) -> None:
+        """Make an image from a root file system (a tar archive) and tag it."""
+
+    async def create_sandbox(self, request: SandboxRequest) -> str:
+        """Make a sandbox and return its id. Raises EngineNotFound when the image is missing."""
+
+    async def start_sandbox(self, container: str) -> None:
+        """Start a sandbox, also one that has run before; one that runs is left alone."""
+
+    async def remove_sandbox(self, container: str) -> None:
+        """Remove a sandbox, if it is there."""
 
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a named volume; one of that name is left as it is."""

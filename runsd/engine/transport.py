@@ -88,6 +88,7 @@ class Transport:
         *,
         query: Query | None = None,
         headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         answer_timeout_s: float | None = UNARY_TIMEOUT_S,
     ) -> AsyncGenerator["Chunks"]:
         """Open a call whose answer may take for ever, entered once the Engine has begun to answer.
@@ -97,7 +98,7 @@ class Transport:
         """
         url = await self._url(path, query)
         request = self._open().streams.request(
-            method, url, headers=headers, allow_redirects=False, timeout=_ENDLESS
+            method, url, headers=headers, data=body, allow_redirects=False, timeout=_ENDLESS
         )
         with self._mapped(answer_timeout_s):
             async with asyncio.timeout(answer_timeout_s):

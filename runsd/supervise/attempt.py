@@ -68,6 +68,7 @@ class Attempt:
         self._verdict = Verdict(work, self._name, tools)
         self._capture: Capture | None = None
         self._stopping: Stopping | None = None
+        self._sandbox: str | None = None
 
     async def carry_out(self) -> None:
         """Bring the attempt to its end, store that, and clean up."""
@@ -152,6 +153,7 @@ class Attempt:
                 container = await self._made(work, turn)
             elif container.state is ContainerState.CREATED:
                 await turn.enter_async_context(self._start.turn(work.spec.network))
+            self._sandbox = container.joined
             if work.container_id is None:
                 await self._tools.attempts.created(work, container.id, engine=self._tools.monitor.identity)
             capture = await self._own_capture()
@@ -289,6 +291,8 @@ class Attempt:
 
     async def _clear(self) -> None:
         await self._tools.engine.remove(self._name)
+        if self._sandbox is not None:
+            self._tools.sandboxes.give_back(self._sandbox)
         await self._tools.usage.clear(self._name)
 
     def _count(self, ended: Ended, *, retried: bool) -> None:

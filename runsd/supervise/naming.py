@@ -7,6 +7,7 @@ INSTANCE = "io.runsd.instance"
 RUN = "io.runsd.run"
 ATTEMPT = "io.runsd.attempt"
 VOLUME = "io.runsd.volume"
+SANDBOX = "io.runsd.sandbox"
 
 
 _NAME = re.compile(r"runsd-([0-9a-z]{26})-(\d{1,9})", re.ASCII)
@@ -15,6 +16,11 @@ _NAME = re.compile(r"runsd-([0-9a-z]{26})-(\d{1,9})", re.ASCII)
 def container_name(run_id: str, attempt: int) -> str:
     """Return the one name that an attempt's container can have."""
     return f"runsd-{run_id.removeprefix('run_')}-{attempt}"
+
+
+def sandbox_name(id: str) -> str:
+    """Return the name of the container of a sandbox with that id (``sandbox_…``)."""
+    return f"runsd-{id.replace('_', '-')}"
 
 
 def attempt_of_name(name: str) -> tuple[str, int] | None:

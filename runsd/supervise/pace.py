@@ -33,11 +33,18 @@ class Pace:
     were under way, and after which somebody still waited.
     """
 
-    def __init__(self, climb: Climb, *, on_low: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        climb: Climb,
+        *,
+        on_low: Callable[[], None] = lambda: None,
+        on_idle: Callable[[], None] = lambda: None,
+    ) -> None:
         self.followed = False
         """Whether runs stay in the queue only because enough are in line; ``on_low`` calls for them."""
         self._climb = climb
         self._on_low = on_low
+        self._on_idle = on_idle
         self._first: _Line = {}
         self._others: _Line = {}
         self._starting = 0
@@ -58,6 +65,11 @@ class Pace:
     def waiting(self) -> int:
         """How many wait for their turn."""
         return len(self._first) + len(self._others)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being started, and nobody waits to be."""
+        return self._starting == 0 == self.waiting
 
     @property
     def enough(self) -> int:
@@ -112,6 +124,8 @@ class Pace:
         self._call_up()
         if self.followed and self.waiting < self.limit:
             self._on_low()
+        if self.idle:
+            self._on_idle()
 
     def _now_full(self) -> object | None:
         if self._starting != self.limit:

@@ -73,22 +73,24 @@ class Preparation:
     async def container(self, image: ImageFacts) -> ContainerFacts:
         """Make the container."""
         await self._asking.check_stop("before its container was made")
-        engine = self._tools.engine
+        engine, sandboxes, spec = self._tools.engine, self._tools.sandboxes, self._work.spec
         mounts = await self._mounts()
-        request = self._request(image, mounts, await self._tools.usage.prepare(self._name))
+        cgroup_parent = await self._tools.usage.prepare(self._name)
+        sandbox = await sandboxes.lend(spec.network, self._work.project)
+        request = self._request(image, mounts, cgroup_parent=cgroup_parent, sandbox=sandbox)
         try:
             created = await patiently(lambda: engine.create(request))
-        except EngineNotFound as failure:
-            raise NotStarted(
-                Outcome(Reason.IMAGE_NOT_FOUND, f"cannot create the container: {failure}")
-            ) from failure
-        except (EngineRefused, EngineConflict) as failure:
-            raise NotStarted(
-                Outcome(Reason.START_FAILED, f"cannot create the container: {failure}")
-            ) from failure
+        except (EngineNotFound, EngineRefused, EngineConflict) as failure:
+            if sandbox is not None:
+                sandboxes.give_back(sandbox)
+            missing = isinstance(failure, EngineNotFound)
+            reason = Reason.IMAGE_NOT_FOUND if missing else Reason.START_FAILED
+            raise NotStarted(Outcome(reason, f"cannot create the container: {failure}")) from failure
         container = await engine.inspect(created)
         if container is None:
             raise NotStarted(Outcome(Reason.LOST, "the container vanished before it was started"))
+        if sandbox is not None and container.joined != sandbox:  # an earlier try has made it
+            sandboxes.give_back(sandbox)
         return container
 
     async def _mounts(self) -> list[Mount]:
@@ -104,7 +106,9 @@ class Preparation:
             mounts.append(Mount(name, mount.mount_path, mount.read_only))
         return mounts
 
-    def _request(self, image: ImageFacts, mounts: list[Mount], cgroup_parent: str | None) -> ContainerRequest:
+    def _request(
+        self, image: ImageFacts, mounts: list[Mount], *, cgroup_parent: str | None, sandbox: str | None
+    ) -> ContainerRequest:
         spec = self._work.spec
         requests = spec.resources.requests
         return ContainerRequest(
@@ -123,6 +127,7 @@ class Preparation:
             user=spec.user,
             cgroup_parent=cgroup_parent,
             log_max_bytes=self._tools.log_max_bytes,
+            sandbox=sandbox,
         )
 
     def _tell(self) -> None:

@@ -36,27 +36,26 @@ class Start:
 
     def __init__(self, name: str, tools: Tools, asking: Asking) -> None:
         self.seen_us: int | None = None
+        self._joined = False
         self._name = name
         self._tools = tools
         self._asking = asking
 
     @asynccontextmanager
-    async def turn(self, kind: str) -> AsyncIterator[None]:
-        """Wait for a turn among the starts, and have it; whoever is asked to stop meanwhile needs none.
-
-        Starts of one ``kind`` take about as long as each other.
-        """
+    async def turn(self, network: str) -> AsyncIterator[None]:
+        """Wait for a turn among the starts, and have it; whoever is asked to stop meanwhile needs none."""
         with self._tools.pace.in_line() as turn:
             while not turn.here.done():
                 await self._asking.done_or_asked(turn.here, within_s=None)
                 if not turn.here.done():
                     await self._asking.check_stop("before it was started")
             yield
-            if self.seen_us is not None:
-                turn.started(kind)
+            if self.seen_us is not None:  # starts of one kind take about as long as each other
+                turn.started(f"{network}, joined" if self._joined else network)
 
     async def of(self, container: ContainerFacts) -> None:
         """Start a container. Raises NotStarted when that cannot be or was cancelled, Gone when it is gone."""
+        self._joined = container.joined is not None
         await self._asking.check_stop("before it was started")
         try:
             await self._until_started(container)
@@ -66,8 +65,23 @@ class Start:
                 raise Gone from failure
             if half_started(str(failure)):
                 raise NotStarted(Outcome(Reason.LOST, _UNKNOWN)) from failure
-            raise start_failure(str(failure), facts.exit_code) from failure
+            if not await self._revived(facts.joined):
+                raise start_failure(str(failure), facts.exit_code) from failure
+            await self._until_started(container)
         self.seen_us = since_boot_us()
+
+    async def _revived(self, sandbox: str | None) -> bool:
+        """Start a sandbox that has ended, with the Engine for example; say whether that was the trouble."""
+        if sandbox is None:
+            return False
+        facts = await self._tools.engine.inspect(sandbox)
+        if facts is None:
+            said = "its sandbox was removed behind runsd's back before it was started"
+            raise NotStarted(Outcome(Reason.LOST, said))
+        if facts.state is ContainerState.RUNNING:
+            return False
+        await self._tools.engine.start_sandbox(sandbox)
+        return True
 
     async def _until_started(self, container: ContainerFacts) -> None:
         """Ask for the start until it is answered, or until its work is seen though the answer was lost."""

@@ -14,6 +14,7 @@ from runsd.store.volumes import Volumes
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.images import Images
 from runsd.supervise.pace import Pace
+from runsd.supervise.sandboxes import Sandboxes
 from runsd.supervise.usage import UsageMeter
 
 
@@ -30,6 +31,7 @@ class Tools:
     signals: Signals
     clock: Clock
     pace: Pace
+    sandboxes: Sandboxes
     metrics: Metrics
     monitor: EngineMonitor
     engine_here: bool

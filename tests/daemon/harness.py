@@ -305,6 +305,8 @@ class Daemon:
                 assert code == 0, f"exit code {code} on SIGTERM: {self._log.read_text()[-2000:]}"
                 assert not self._complaints(), self._complaints()
                 assert not left, f"left on the Engine: {sorted(left)}"
+                unused = leaks.sandboxes(self.eye, self.instance)
+                assert not unused, f"sandboxes left on the Engine: {unused}"
         finally:
             self._sweep()
 
@@ -328,6 +330,8 @@ class Daemon:
         label = {"label": f"{leaks.INSTANCE}={self.instance}"}
         for found in self.eye.containers(all=True, filters=label) if self.instance else ():
             self.eye.remove_container(found["Id"], force=True)
+        for sandbox in leaks.sandboxes(self.eye, self.instance) if self.instance else ():
+            self.eye.remove_container(sandbox, force=True)
         for found in (self.eye.volumes(filters=label)["Volumes"] or ()) if self.instance else ():
             self.eye.remove_volume(found["Name"], force=True)
         for left in sorted(self._left() if self.instance else ()):

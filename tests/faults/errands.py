@@ -173,6 +173,9 @@ ERRANDS: dict[Step, Errand] = {
     Step.FINISH: a_run,
     Step.RETRY: a_retry,
     Step.REMOVE: a_run,
+    Step.CREATE_SANDBOX: a_run,
+    Step.START_SANDBOX: a_run,
+    Step.REMOVE_SANDBOX: nothing,  # the last death has left one
     Step.MARK_LOGS: a_deletion,
     Step.FORGET_LOGS: a_deletion,
     Step.FORGET: a_deletion,
@@ -184,6 +187,7 @@ ERRANDS: dict[Step, Errand] = {
 ELSEWHERE: dict[Step, str] = {
     Step.COPY_DATABASE: "tests/store/test_migrations.py",
     Step.MIGRATE: "tests/store/test_migrations.py",
+    Step.IMPORT_SANDBOX: "tests/daemon/test_sandboxes.py",
     **dict.fromkeys(
         [
             Step.ADD_VOLUME, Step.CREATE_VOLUME, Step.KEEP_VOLUME, Step.DISCARD_VOLUME, Step.REMOVE_VOLUME,

@@ -10,7 +10,7 @@ from runsd.supervise.pace import Pace
 
 
 def paced(most: int, *, begin: int) -> Pace:
-    return Pace(Climb(most, begin=begin))
+    return Pace(Climb(most, begin=begin), on_idle=lambda: None)
 
 
 class Starts:
@@ -166,7 +166,7 @@ async def test_nothing_is_learned_without_backlog_or_from_what_was_no_start(at_o
 
 async def test_when_the_limit_rises_more_come_and_when_it_falls_nobody_until_there_is_room() -> None:
     climb = Climb(2, begin=1)
-    starts = Starts(Pace(climb))
+    starts = Starts(Pace(climb, on_idle=lambda: None))
     await starts.ask("a", "b", "c", "d", "e")
     learn(climb, until=2)
     await starts.end("a")
