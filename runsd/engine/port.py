@@ -60,6 +60,15 @@ class ContainerRequest:
     log_max_bytes: int
     sandbox: str | None = None
 
+    @property
+    def log_file_bytes(self) -> int:
+        """At which size a file of its record is full.
+
+        One file holds the cap of ordinary lines with what the Engine writes around them; lines of a few bytes
+        cost more.
+        """
+        return 2 * self.log_max_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class SandboxRequest:
@@ -69,15 +78,6 @@ class SandboxRequest:
     image: str
     labels: Mapping[str, str]
     network: str
-
-    @property
-    def log_file_bytes(self) -> int:
-        """At which size a file of its record is full.
-
-        One file holds the cap of ordinary lines with what the Engine writes around them; lines of a few bytes
-        cost more.
-        """
-        return 2 * self.log_max_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,4 +45,5 @@ def _as_made(id: str, request: ContainerRequest) -> ContainerFacts:
         pid=0,
         labels=request.labels,
         log_file_bytes=request.log_file_bytes,
+        joined=request.sandbox,
     )

@@ -23,8 +23,9 @@ LEAVES = {
 PURE = {"runsd.run", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.retry"}
 BELOW = LEAVES | PURE | {"runsd_sdk"}
 STORED = BELOW | {"runsd.store", "runsd.logs", "runsd.engine.port", "runsd.metrics"}
-LOOPS = STORED | {"runsd.engine.cgroup", "runsd.engine.init"}
-"""What the loops may stand on. Of the Engine they know the port, cgroups, and what its init says."""
+LOOPS = STORED | {"runsd.engine.cgroup", "runsd.engine.init", "runsd.engine.namespace", "runsd.engine.pause"}
+"""What the loops may stand on. Of the Engine they know the port, what its init says, and of its host how
+cgroups and network namespaces look, and what waits in a sandbox."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "runsd_sdk": set(),
