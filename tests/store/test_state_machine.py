@@ -124,6 +124,7 @@ async def last_known(desk: Desk, id: str) -> Work:
         attempt=max(1, run.attempt),
         spec=run.spec,
         created_us=started_us,
+        image_id=None,
         container_id="c" * 64,
         started_us=started_us,
         cancelled=False,
