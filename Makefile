@@ -4,7 +4,7 @@
 PYTHON := .venv/bin/python
 ARGS :=
 
-.PHONY: help demo test test-engines soak history check format environment engine images clean
+.PHONY: help demo test test-engines soak history bench bench-quick bench-growth bench-page check format environment engine images clean
 
 help:  ## say what can be made (this)
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## +/\1\t/' | expand -t 14
@@ -28,11 +28,24 @@ soak: environment engine  ## harm daemon and Engine for half an hour, and count 
 history: environment engine images  ## ask a daemon with a million finished runs, and print how quick and how big it is
 	HISTORY_RUNS=1000000 $(PYTHON) -m pytest -s --timeout=1800 tests/daemon/test_history.py $(ARGS)
 
+bench: environment engine images  ## measure beside docker run, podman run and the raw Engine; leave the machine alone meanwhile
+	@PYTHONPATH=scripts $(PYTHON) -m benchmarks $(ARGS)
+
+bench-quick: environment engine images  ## the same in under three minutes, with fewer and smaller rounds
+	@PYTHONPATH=scripts $(PYTHON) -m benchmarks --scale quick $(ARGS)
+
+bench-growth: environment engine images  ## measure what more queued, running, finished runs and followers cost
+	@PYTHONPATH=scripts $(PYTHON) -m benchmarks --growth $(ARGS)
+
+bench-page: environment  ## put the last results of bench and bench-growth into docs/performance.md
+	@PYTHONPATH=scripts $(PYTHON) -m benchmarks.page --publish
+
 check: environment  ## formatting, lint, types, and the direction of imports
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/mypy scripts
+	MYPYPATH=scripts .venv/bin/mypy -p benchmarks
 	for example in examples/*/; do .venv/bin/mypy $$example || exit; done
 	$(PYTHON) -m pytest -q tests/unit/test_imports.py
 

@@ -12,14 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import engine
-import images
 import packages
-from runsd_sdk import DaemonUnreachable, RunsClient, RunsdError
+import serving
+from runsd_sdk import RunsClient, RunsdError
 
-READY_SECONDS = 30
 STOP_SECONDS = 30
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "walk_forward"
-RUNSD = Path(sys.executable).with_name("runsd")
 
 
 def main() -> None:
@@ -44,44 +42,13 @@ def main() -> None:
 
 @contextmanager
 def daemon(folder: Path) -> Iterator[str]:
-    """Run `runsd serve` with all it keeps in a folder, and give its address once it answers."""
-    socket, log = folder / "runsd.sock", folder / "runsd.log"
-    command: list[str | Path] = [RUNSD, "serve", "--socket", socket, "--data-dir", folder]
-    command += ["--docker-host", engine.address()]
-    with log.open("wb") as output:
-        # In its own session: a Ctrl-C is for the demo, which still needs the daemon to clean up.
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-    instance = None
-    try:
-        instance = wait_until_ready(process, f"unix://{socket}", log)
-        yield f"unix://{socket}"
-    finally:
-        process.terminate()
-        try:
-            code = process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            code = process.wait()
-        left = sweep(instance) if instance else []
-    if code or left:
+    """Run `runsd serve` with all it keeps in a folder, and give its address; it must leave nothing."""
+    with serving.served(folder) as daemon:
+        yield daemon.host
+    if daemon.left:
         raise packages.CannotDo(
-            f"{engine.log_tail(log)}\nrunsd ended with {code} and left {left or 'nothing'}"
+            f"{engine.log_tail(folder / 'runsd.log')}\nrunsd left {', '.join(daemon.left)}"
         )
-
-
-def wait_until_ready(process: "subprocess.Popen[bytes]", host: str, log: Path) -> str:
-    """Ask the daemon who it is until it answers; show its log when it will not."""
-    until = time.monotonic() + READY_SECONDS
-    with RunsClient(host) as client:
-        while True:
-            try:
-                return client.info().instance
-            except DaemonUnreachable:
-                if process.poll() is not None or time.monotonic() > until:
-                    raise packages.CannotDo(f"{engine.log_tail(log)}\ncannot start runsd") from None
-                time.sleep(0.05)
 
 
 def example(client: RunsClient, host: str) -> int:
@@ -108,19 +75,6 @@ def stop_runs(client: RunsClient) -> None:
         client.cancel(run_id)
     for run_id in going:
         client.wait(run_id, STOP_SECONDS)
-
-
-def sweep(instance: str) -> list[str]:
-    """Remove and name what that daemon left on the Engine; there should be nothing."""
-    mine = {"label": f"io.runsd.instance={instance}"}
-    with images.connect() as docker:
-        containers = docker.containers(all=True, filters=mine)
-        for container in containers:
-            docker.remove_container(container["Id"], force=True)
-        volumes = docker.volumes(filters=mine)["Volumes"] or []
-        for volume in volumes:
-            docker.remove_volume(volume["Name"])
-    return [each["Names"][0] for each in containers] + [each["Name"] for each in volumes]
 
 
 if __name__ == "__main__":

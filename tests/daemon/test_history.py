@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from tests.daemon.harness import Daemon
-from tests.store import history
-from tests.store.history import History
+import history
+from history import History
 
 RUNS = int(os.environ.get("HISTORY_RUNS", "20000"))
 TIMES = 10

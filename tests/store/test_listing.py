@@ -18,8 +18,8 @@ from runsd.store import listing
 from runsd.store.database import open_database
 from runsd.store.listing import RunFilter
 from runsd.store.runs import Runs
-from tests.store import history
-from tests.store.history import END, History
+import history
+from history import END, History
 
 FEW = 300
 MANY = 20_000

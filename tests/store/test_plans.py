@@ -16,8 +16,8 @@ import pytest
 import runsd.store
 from runsd.sqlite import statements
 from runsd.store import usage
-from tests.store import history
-from tests.store.history import History
+import history
+from history import History
 
 # Tables of few rows, and indexes of the runs that are not over, may be read whole.
 SMALL = re.compile(
