@@ -61,7 +61,9 @@ def main() -> int:
     else:
         figures, failed = _measured(options)
         print(report.table(report.rows(figures)))
-        path = report.save(options.scale, report.document(options.scale, facts, figures), folder=options.results)
+        path = report.save(
+            options.scale, report.document(options.scale, facts, figures), folder=options.results
+        )
     print(f"{time.monotonic() - begun:.0f} s; everything is in {path}", file=sys.stderr)
     return 1 if failed else 0
 
@@ -80,7 +82,7 @@ def _measured(options: argparse.Namespace) -> tuple[list[Figure], bool]:
             begun = time.monotonic()
             try:
                 figures += GROUPS[name](bench)
-            except Exception as failure:  # noqa: BLE001
+            except Exception as failure:
                 failed = True
                 print(f"cannot measure {name}: {failure!r}", file=sys.stderr)
             say(f"{name} took {time.monotonic() - begun:.0f} s")

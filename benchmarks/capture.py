@@ -30,7 +30,9 @@ def capture(bench: Bench) -> Iterator[Figure]:
                 "docker_run": lambda: _docker_run(command, script),
                 "docker_logs": lambda: _docker_logs(command, script),
             }
-        taken = alternate(contestants, lambda one: size / 1e6 / _seconds(one, size), rounds=bench.scale.rounds)
+        taken = alternate(
+            contestants, lambda one: size / 1e6 / _seconds(one, size), rounds=bench.scale.rounds
+        )
     for name in contestants:
         if name != "runsd":
             yield figure(f"capture.{name}", taken["runsd"], taken[name], note=f"{size / 1e6:.0f} MB")
@@ -39,8 +41,8 @@ def capture(bench: Bench) -> Iterator[Figure]:
 def _program(wanted: int) -> tuple[str, int]:
     """Return a script that costs little itself, and how many bytes it writes: lines of 81."""
     lines = wanted // (TIMES * (len(LINE) + 1))
-    again = " ".join(["/tmp/part"] * TIMES)
-    return f"yes {LINE} | head -n {lines} >/tmp/part; cat {again}", TIMES * lines * (len(LINE) + 1)
+    again = " ".join(["/part"] * TIMES)
+    return f"yes {LINE} | head -n {lines} >/part; cat {again}", TIMES * lines * (len(LINE) + 1)
 
 
 def _seconds(capture: Callable[[], int], size: int) -> float:

@@ -50,9 +50,12 @@ class Daemon:
 @contextmanager
 def daemon(settings: Mapping[str, str] = ROOMY, *, folder: Path | None = None) -> Iterator[Daemon]:
     """Lend a daemon with settings; its folder, if not given, is made and removed."""
-    with tempfile.TemporaryDirectory(prefix="runsd-bench-") as made:
-        with serving.served(folder or Path(made), **settings) as served, RunsClient(served.host) as client:
-            yield Daemon(served, client, psutil.Process(served.pid))
+    with (
+        tempfile.TemporaryDirectory(prefix="runsd-bench-") as made,
+        serving.served(folder or Path(made), **settings) as served,
+        RunsClient(served.host) as client,
+    ):
+        yield Daemon(served, client, psutil.Process(served.pid))
 
 
 def no_op(network: str = "none", **fields: Any) -> Any:

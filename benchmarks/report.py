@@ -19,7 +19,7 @@ from benchmarks.growth import Curve
 from benchmarks.statistic import spread
 
 RESULTS = Path(__file__).resolve().parent / "results"
-HEAD = ("figure", "runsd", "beside", "median [min–max]", "goal", "met")
+HEAD = ("figure", "runsd", "beside", "ratio or value: median [min … max]", "goal", "met")
 MET = {True: "yes", False: "NO", None: ""}
 
 
@@ -82,7 +82,9 @@ def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...] = HEAD) -> str:
     lines = [head, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     laid = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-    return "\n".join(line.rstrip() for line in [laid[0], "  ".join("-" * width for width in widths), *laid[1:]])
+    return "\n".join(
+        line.rstrip() for line in [laid[0], "  ".join("-" * width for width in widths), *laid[1:]]
+    )
 
 
 def markdown(rows: Sequence[tuple[str, ...]], head: tuple[str, ...] = HEAD) -> Iterator[str]:
@@ -105,8 +107,7 @@ def _row(figure: Figure) -> tuple[str, ...]:
     if subject.compared is Compared.RATIO:
         beside = f"{number(spread(figure.other).median)} {subject.unit}, {subject.versus}"
     title = f"{subject.title} ({figure.note})" if figure.note else subject.title
-    sign = "×" if subject.compared is Compared.RATIO else ""
-    reach = f"{sign}{number(compared.median)} [{number(compared.low)}–{number(compared.high)}]"
+    reach = f"{number(compared.median)} [{number(compared.low)} … {number(compared.high)}]"
     return title, ours, beside, reach, str(subject.bound or ""), MET[figure.met]
 
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 import docker
+import history
 import psutil
 import pytest
+from history import History
 
 from tests.daemon.harness import Daemon
-import history
-from history import History
 
 RUNS = int(os.environ.get("HISTORY_RUNS", "20000"))
 TIMES = 10

@@ -9,7 +9,9 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import history
 import pytest
+from history import END, History
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runsd_sdk.run import RunList, Status
@@ -18,8 +20,6 @@ from runsd.store import listing
 from runsd.store.database import open_database
 from runsd.store.listing import RunFilter
 from runsd.store.runs import Runs
-import history
-from history import END, History
 
 FEW = 300
 MANY = 20_000

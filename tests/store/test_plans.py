@@ -11,13 +11,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import history
 import pytest
+from history import History
 
 import runsd.store
 from runsd.sqlite import statements
 from runsd.store import usage
-import history
-from history import History
 
 # Tables of few rows, and indexes of the runs that are not over, may be read whole.
 SMALL = re.compile(

@@ -38,7 +38,9 @@ def test_ratios_are_taken_round_by_round() -> None:
 
 def test_contestants_take_turns_and_everyone_begins_once() -> None:
     turns: list[str] = []
-    measured = alternate({"a": "a", "b": "b", "c": "c"}, lambda one: turns.append(one) or len(turns), rounds=3)
+    measured = alternate(
+        {"a": "a", "b": "b", "c": "c"}, lambda one: turns.append(one) or len(turns), rounds=3
+    )
     assert turns == ["a", "b", "c", "b", "c", "a", "c", "a", "b"]
     assert measured == {"a": (1, 6, 8), "b": (2, 4, 9), "c": (3, 5, 7)}
     assert rotated([], 1) == []
@@ -53,7 +55,9 @@ def test_a_goal_is_met_on_its_own_side(bound: object, value: float, met: bool) -
 
 
 def test_a_figure_with_somebody_beside_it_is_judged_by_the_ratio() -> None:
-    one = Figure("key", Subject("title", "runs/s", at_least(1.7), "docker"), [12.0, 14.0, 20.0], [6.0, 7.0, 5.0])
+    one = Figure(
+        "key", Subject("title", "runs/s", at_least(1.7), "docker"), [12.0, 14.0, 20.0], [6.0, 7.0, 5.0]
+    )
     assert one.subject.compared is Compared.RATIO
     assert one.spread == Spread(2.0, 2.0, 4.0)
     assert one.met
@@ -62,8 +66,15 @@ def test_a_figure_with_somebody_beside_it_is_judged_by_the_ratio() -> None:
 def test_a_table_names_the_goal_and_whether_it_is_met() -> None:
     rows = report.rows([figure("memory.idle", [80.0]), figure("single.none.docker", [100.0], [200.0])])
     assert rows == [
-        (GOALS["single.none.docker"].title, "100 ms", "200 ms, docker run --rm", "×0.5 [0.5–0.5]", "≤ 0.55", "yes"),
-        (GOALS["memory.idle"].title, "80 MiB", "", "80 [80–80]", "≤ 70", "NO"),
+        (
+            GOALS["single.none.docker"].title,
+            "100 ms",
+            "200 ms, docker run --rm",
+            "0.5 [0.5 … 0.5]",
+            "≤ 0.55",
+            "yes",
+        ),
+        (GOALS["memory.idle"].title, "80 MiB", "", "80 [80 … 80]", "≤ 70", "NO"),
     ]
     assert "met" in report.table(rows).splitlines()[0]
 
@@ -85,7 +96,7 @@ def test_every_picture_is_a_drawing() -> None:
         figure("burst.none.docker", [12.0, 14.0], [7.0, 6.0]),
         figure("single.bridge.raw", [100.0], [200.0]),
     ]
-    curves = [Curve("running", "runs", (1, 10, 100, 300), {name: (0.0, 0.0, 0.0, 1.0) for name in "abcd"})]
+    curves = [Curve("running", "runs", (1, 10, 100, 300), dict.fromkeys("abcd", (0.0, 0.0, 0.0, 1.0)))]
     drawn = page.pictures({
         "bench": report.document("full", {}, figures), "growth": report.growth_document({}, curves),
     })  # fmt: skip
