@@ -88,7 +88,8 @@ def _machine(facts: Mapping[str, Any]) -> str:
     tools = [f"{name} {facts[name]}" for name in ("docker", "podman", "python") if facts[name]]
     return (
         f"Measured on {facts['when'][:10]}: {facts['cores']} cores ({facts['processor']}), "
-        f"Linux {facts['kernel']}, Engine {facts['engine']}, {', '.join(tools)}. Load before it began: {facts['load']}."
+        f"Linux {facts['kernel']}, Engine {facts['engine']}, {', '.join(tools)}. "
+        f"Load before it began: {facts['load']}."
     )
 
 
