@@ -6,7 +6,6 @@ python -m benchmarks.page --publish   take over the last results of `make bench`
 
 import argparse
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,9 +34,10 @@ def main() -> None:
 def filled(page: str, data: Mapping[str, Any]) -> str:
     """Return the page with what stands between its markers drawn from the data."""
     for name, lines in {"goals": _goals(data), "growth": _growth(data)}.items():
-        marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text = "".join(f"{line}\n" for line in lines)
-        page = marked.sub(lambda found, text=text: found[1] + text + found[2], page)
+        before, _, rest = page.partition(f"<!-- {name} -->\n")
+        after = rest.partition(f"<!-- /{name} -->")[2]
+        page = f"{before}<!-- {name} -->\n{text}<!-- /{name} -->{after}"
     return page
 
 

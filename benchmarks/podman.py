@@ -30,14 +30,13 @@ def podman_run() -> Command | None:
     try:
         if shutil.which("podman") is None:
             packages.install(["podman"], purpose="compare with Podman")
-        if shutil.which("podman") is None:
-            return _without("there is no podman in PATH")
         command = Command(RUN, _image())
         command.single("none")
     except packages.CannotDo:
+        return None  # it has said why
+    except (subprocess.CalledProcessError, OSError) as failure:
+        print(f"not compared with Podman: {failure}", file=sys.stderr, flush=True)
         return None
-    except subprocess.CalledProcessError as failure:
-        return _without(str(failure))
     return command
 
 
@@ -46,14 +45,10 @@ def _image() -> str:
     name = f"localhost/{images.BUSYBOX}"
     if subprocess.run(["podman", "image", "exists", name], check=False).returncode:
         with tempfile.NamedTemporaryFile(suffix=".tar") as file, images.connect(timeout_s=600) as docker:
-            for chunk in docker.get_image(images.BUSYBOX):  # type: ignore[no-untyped-call]
+            for chunk in docker.get_image(images.BUSYBOX):
                 file.write(chunk)
             file.flush()
             loaded = ["podman", "load", "--quiet", "--input", file.name]
             said = subprocess.run(loaded, check=True, capture_output=True, text=True).stdout
         subprocess.run(["podman", "tag", said.rpartition(" ")[2].strip(), name], check=True)
     return name
-
-
-def _without(why: str) -> None:
-    print(f"not compared with Podman: {why}", file=sys.stderr, flush=True)

@@ -56,8 +56,8 @@ def _fill(path: Path, history: History) -> None:
         db.execute("pragma synchronous = off")
         db.execute("pragma cache_size = -200000")
         db.execute("begin")
-        indexes = db.execute("select name, sql from sqlite_schema where type = 'index' and sql is not null")
-        indexes = indexes.fetchall()
+        made = "select name, sql from sqlite_schema where type = 'index' and sql is not null"
+        indexes = db.execute(made).fetchall()
         for name, _ in indexes:
             db.execute(f"drop index {name}")
         _add(db, "volumes", [_volume(id) for id in VOLUMES])

@@ -86,7 +86,7 @@ def test_a_document_is_read_back_as_it_was() -> None:
         "bench": report.document("full", {}, figures), "growth": report.growth_document({}, curves),
     }))  # fmt: skip
     assert report.figures_of(whole["bench"]) == [
-        figure("cpu.idle", [0.1, 0.3], note="100 runs"), figure("queue.list", [2.0], [1.0]),
+        figure("cpu.idle", [0.1, 0.3], [], note="100 runs"), figure("queue.list", [2.0], [1.0]),
     ]  # fmt: skip
     assert [(curve.key, curve.at) for curve in report.curves_of(whole["growth"])] == [("queued", [1, 10])]
 
