@@ -34,7 +34,7 @@ def footprint(bench: Bench) -> Iterator[Figure]:
         queued = _resident(ours)
     yield figure("memory.idle", [idle / 2**20])
     yield figure("memory.running", [(running - idle) / 1024 / scale.sleepers], note=f"{scale.sleepers} runs")
-    yield figure("memory.queued", [(queued - running) / 1024 / scale.queued], note=f"{scale.queued} runs")
+    yield figure("memory.queued", [(queued - running) / 1024 / scale.queued], note=f"{scale.queued:,} runs")
     yield figure("cpu.idle", [100 * share], note=f"{scale.sleepers} runs, {scale.idle_seconds:g} s")
 
 

@@ -10,7 +10,7 @@ RAW = "docker-py, raw Engine"
 
 
 def _burst(network: str) -> dict[str, Subject]:
-    title = f"96 no-op runs at once, network {network}"
+    title = f"a burst of no-op runs, network {network}"
     return {
         f"burst.{network}.docker": Subject(title, "runs/s", at_least(1.7), f"best xargs -P {DOCKER}"),
         f"burst.{network}.podman": Subject(title, "runs/s", at_least(1.5), f"best xargs -P {PODMAN}"),
@@ -42,16 +42,20 @@ GOALS: Mapping[str, Subject] = {
     "submit.flood.each": Subject("durable submits one by one, while a log flood runs", "/s"),
     "submit.flood.p99": Subject("the same, p99 of one submit", "ms", at_most(25)),
     "submit.flood.batch": Subject("durable submits in batches, while a log flood runs", "/s"),
-    "capture.docker_run": Subject("100 MB of output captured", "MB/s", at_least(0.9), "docker run to a pipe"),
-    "capture.docker_logs": Subject("100 MB of output captured", "MB/s", at_least(3), "docker logs -f"),
+    "capture.docker_run": Subject(
+        "output captured, lines of 81 bytes", "MB/s", at_least(0.9), "docker run to a pipe"
+    ),
+    "capture.docker_logs": Subject(
+        "output captured, lines of 81 bytes", "MB/s", at_least(3), "docker logs -f"
+    ),
     "follow.p50": Subject("line written → seen by a follower, p50", "ms", None, "docker logs -f"),
     "follow.p99": Subject("line written → seen by a follower, 1,000 lines/s, p99", "ms", at_most(50)),
     "memory.idle": Subject("resident memory when idle", "MiB", at_most(70)),
     "memory.running": Subject("more for each running run", "KiB", at_most(150)),
     "memory.queued": Subject("more for each queued run", "KiB", at_most(2)),
-    "cpu.idle": Subject("daemon's CPU with 100 sleeping runs", "% of a core", at_most(0.5)),
-    "queue.admit": Subject("submit → admitted, p50, 10,000 queued", "ms", at_most(1.1), "10 queued"),
-    "queue.list": Subject("a page of a list, p99, 10,000 queued", "ms", at_most(1.1), "10 queued"),
+    "cpu.idle": Subject("daemon's CPU with nothing but sleeping runs", "% of a core", at_most(0.5)),
+    "queue.admit": Subject("submit → admitted behind a long queue, p50", "ms", at_most(1.1), "a short one"),
+    "queue.list": Subject("a page of a long queue, p99", "ms", at_most(1.1), "a short one"),
 }
 """In the order of the table. "No worse" is held to 1.1: less than that two medians cannot tell apart."""
 

@@ -9,14 +9,14 @@ from benchmarks.svg import Bar, Panel, bars, panels
 
 BARS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "burst": (
-        "96 no-op runs at once: runs per second (more is better)",
+        "A burst of no-op runs: runs per second (more is better)",
         {"burst.none": "network none", "burst.bridge": "network bridge"},
     ),
     "single": (
-        "one no-op run, submit to result: ms (less is better)",
+        "One no-op run, submit to result: ms (less is better)",
         {"single.none": "network none", "single.bridge": "network bridge"},
     ),
-    "capture": ("100 MB of output captured: MB/s (more is better)", {"capture": "network none"}),
+    "capture": ("Output captured, lines of 81 bytes: MB/s (more is better)", {"capture": "network none"}),
 }
 CURVES = {
     "queued": "What a longer queue costs",

@@ -14,6 +14,8 @@ from benchmarks.contestants import Command
 # limits are higher than a process without CAP_SYS_RESOURCE may ask for.
 RUN = (
     "podman",
+    "--log-level",
+    "error",
     "--runtime",
     "runc",
     "run",

@@ -30,7 +30,7 @@ def queued(bench: Bench) -> Iterator[Figure]:
         pages = alternate(daemons, lambda one: page_ms(one, scale.lists), rounds=scale.rounds)
     for key, taken, share in (("queue.admit", admits, 0.5), ("queue.list", pages, 0.99)):
         values = {name: [quantile(each, share) for each in rounds] for name, rounds in taken.items()}
-        yield figure(key, values["long"], values["short"], note=f"{scale.queued} against {FEW}")
+        yield figure(key, values["long"], values["short"], note=f"{scale.queued:,} against {FEW}")
 
 
 @contextmanager
