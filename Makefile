@@ -4,7 +4,7 @@
 PYTHON := .venv/bin/python
 ARGS :=
 
-.PHONY: help demo test test-engines soak history bench bench-quick bench-growth bench-page check format environment engine images clean
+.PHONY: help demo test test-engines soak history bench bench-quick bench-growth bench-peers bench-page check format environment engine images clean
 
 help:  ## say what can be made (this)
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## +/\1\t/' | expand -t 14
@@ -36,6 +36,9 @@ bench-quick: environment engine images  ## the same in under three minutes, with
 
 bench-growth: environment engine images  ## measure what more queued, running, finished runs and followers cost
 	@PYTHONPATH=scripts $(PYTHON) -m benchmarks --growth $(ARGS)
+
+bench-peers: environment engine images  ## measure beside Prefect with its Docker worker, installed for that into .build
+	@PYTHONPATH=scripts $(PYTHON) -m benchmarks.peers
 
 bench-page: environment  ## put the last results of bench and bench-growth into docs/performance.md
 	@PYTHONPATH=scripts $(PYTHON) -m benchmarks.page --publish

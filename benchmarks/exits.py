@@ -34,8 +34,8 @@ def exits(bench: Bench) -> Iterator[Figure]:
 def _behind_ms(ours: Daemon, engine: docker.APIClient, threads: ThreadPoolExecutor) -> float:
     """Carry out a run and return how long after the Engine's /wait runsd's wait() has returned."""
     handle = ours.client.create(**no_op(command=LONG_ENOUGH))
-    while not (found := engine.containers(filters={"label": f"io.runsd.run={handle.id}"})):
-        time.sleep(0.005)
+    next(event for event in ours.client.events(handle.id, follow=True) if event.type == "run.running")
+    found = engine.containers(filters={"label": f"io.runsd.run={handle.id}"})
     seen = threads.submit(_waited, engine, found[0]["Id"])
     handle.wait(check=True)
     returned = time.perf_counter()

@@ -12,19 +12,8 @@ from benchmarks.contestants import Command
 
 # Where cgroup v1 and v2 are mixed, as with this Engine, crun refuses to start; runc does not. Podman's own
 # limits are higher than a process without CAP_SYS_RESOURCE may ask for.
-RUN = (
-    "podman",
-    "--log-level",
-    "error",
-    "--runtime",
-    "runc",
-    "run",
-    "--rm",
-    "--ulimit",
-    "nofile=1024:1024",
-    "--ulimit",
-    "nproc=1024:1024",
-)
+LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
+RUN = ("podman", "--log-level", "error", "--runtime", "runc", "run", "--rm", *LIMITS)
 
 
 def podman_run() -> Command | None:

@@ -74,7 +74,7 @@ def save(name: str, document: Mapping[str, Any], *, folder: Path = RESULTS) -> P
 def rows(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
     """Return the table's rows, in the order of the goals."""
     order = list(GOALS)
-    return [_row(figure) for figure in sorted(figures, key=lambda figure: order.index(figure.key))]
+    return [row(figure) for figure in sorted(figures, key=lambda figure: order.index(figure.key))]
 
 
 def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...] = HEAD) -> str:
@@ -100,7 +100,8 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _row(figure: Figure) -> tuple[str, ...]:
+def row(figure: Figure) -> tuple[str, ...]:
+    """Return a figure as a row of the table."""
     subject, compared = figure.subject, figure.spread
     ours = f"{number(spread(figure.runsd).median)} {subject.unit}"
     beside = ""
