@@ -31,8 +31,8 @@ FULL = Scale(
 )  # fmt: skip
 QUICK = Scale(
     rounds=1, heat_runs=0, heat_at_once=(4,), burst_runs=24, singles=5, exits=10, submits=1000,
-    batches=2, capture_bytes=25_000_000, follow_seconds=3, sleepers=20, idle_seconds=8, queued=2000,
-    probes=5, lists=50,
+    batches=2, capture_bytes=25_000_000, follow_seconds=3, sleepers=20, idle_seconds=8, queued=10_000,
+    probes=5, lists=200,
 )  # fmt: skip
 SMALLEST = Scale(
     rounds=1, heat_runs=0, heat_at_once=(2,), burst_runs=2, singles=2, exits=2, submits=16,
