@@ -8,6 +8,7 @@ The table goes to stdout, what is going on to stderr, everything to benchmarks/r
 
 import argparse
 import dataclasses
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -47,6 +48,7 @@ NEEDS_PODMAN = {"single", "burst"}
 
 def main() -> int:
     """Measure, and return the exit code: 1 when something could not be measured."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that daemons are ended and swept
     options = _options()
     begun, facts = time.monotonic(), report.machine()
     if options.growth:

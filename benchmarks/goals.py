@@ -37,10 +37,10 @@ GOALS: Mapping[str, Subject] = {
     "exit.p50": Subject("wait() returns after the Engine's own /wait, p50", "ms", at_most(10)),
     "exit.p99": Subject("wait() returns after the Engine's own /wait, p99", "ms", at_most(50)),
     "submit.each": Subject("durable submits one by one, 8 clients", "/s", at_least(1000)),
-    "submit.p99": Subject("the same, p99 of one submit", "ms"),
+    "submit.p99": Subject("durable submits one by one, 8 clients: p99", "ms"),
     "submit.batch": Subject("durable submits in batches of 1,000", "/s", at_least(5000)),
     "submit.flood.each": Subject("durable submits one by one, while a log flood runs", "/s"),
-    "submit.flood.p99": Subject("the same, p99 of one submit", "ms", at_most(25)),
+    "submit.flood.p99": Subject("durable submits one by one, while a log flood runs: p99", "ms", at_most(25)),
     "submit.flood.batch": Subject("durable submits in batches, while a log flood runs", "/s"),
     "capture.docker_run": Subject(
         "output captured, lines of 81 bytes", "MB/s", at_least(0.9), "docker run to a pipe"

@@ -6,6 +6,7 @@ can't be had, this says so and ends.
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -43,6 +44,7 @@ Stream = int | IO[str]
 
 def main() -> int:
     """Measure, and print a table; 1 when Prefect can't be had."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all that was started is ended
     try:
         _install()
     except (subprocess.CalledProcessError, OSError, packages.CannotDo) as failure:

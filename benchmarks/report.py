@@ -55,6 +55,7 @@ def figures_of(document: Mapping[str, Any]) -> list[Figure]:
     return [
         Figure(each["key"], GOALS[each["key"]], each["runsd"], each["other"], each["note"])
         for each in document["figures"]
+        if each["key"] in GOALS
     ]
 
 

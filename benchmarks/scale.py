@@ -25,8 +25,8 @@ class Scale:
 
 
 FULL = Scale(
-    rounds=3, heat_runs=16, heat_at_once=(4, 8, 32), burst_runs=96, singles=10, exits=30, submits=2000,
-    batches=5, capture_bytes=100_000_000, follow_seconds=6, sleepers=100, idle_seconds=20, queued=10_000,
+    rounds=3, heat_runs=32, heat_at_once=(4, 8, 32), burst_runs=96, singles=8, exits=24, submits=2000,
+    batches=5, capture_bytes=100_000_000, follow_seconds=5, sleepers=100, idle_seconds=15, queued=10_000,
     probes=10, lists=200,
 )  # fmt: skip
 QUICK = Scale(

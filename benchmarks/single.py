@@ -14,8 +14,6 @@ from benchmarks.goals import figure
 from benchmarks.rounds import alternate, say
 from benchmarks.statistic import quantile
 
-PAUSE_S = 0.1
-
 
 def single(bench: Bench) -> Iterator[Figure]:
     """Measure single runs on each network; the contestants take turns run by run."""
@@ -51,5 +49,4 @@ def _ms(contestant: Contestant, network: str) -> float:
     contestant.single(network)
     took = time.perf_counter() - begun
     contestant.settle()
-    time.sleep(PAUSE_S)  # what the Engine still tidies up is not the next one's burden
     return 1000 * took
