@@ -40,7 +40,7 @@ bench-growth: environment engine images  ## measure what more queued, running, f
 bench-peers: environment engine images  ## measure beside Prefect with its Docker worker, installed for that into .build
 	@PYTHONPATH=scripts $(PYTHON) -m benchmarks.peers
 
-bench-page: environment  ## put the last results of bench and bench-growth into docs/performance.md
+bench-page: environment  ## put the last results into docs/performance.md
 	@PYTHONPATH=scripts $(PYTHON) -m benchmarks.page --publish
 
 check: environment  ## formatting, lint, types, and the direction of imports

@@ -7,6 +7,7 @@ from benchmarks.figure import Figure, Subject, at_least, at_most
 DOCKER = "docker run --rm"
 PODMAN = "podman run --rm"
 RAW = "docker-py, raw Engine"
+PREFECT = "Prefect, Docker worker"
 
 
 def _burst(network: str) -> dict[str, Subject]:
@@ -56,6 +57,9 @@ GOALS: Mapping[str, Subject] = {
     "cpu.idle": Subject("daemon's CPU with nothing but sleeping runs", "% of a core", at_most(0.5)),
     "queue.admit": Subject("submit → admitted behind a long queue, p50", "ms", at_most(1.1), "a short one"),
     "queue.list": Subject("a page of a long queue, p99", "ms", at_most(1.1), "a short one"),
+    "peers.single": Subject("one run, submit → result", "ms", None, PREFECT),
+    "peers.burst": Subject("a burst of runs", "runs/s", None, PREFECT),
+    "peers.memory": Subject("resident memory of what serves", "MiB", None, PREFECT),
 }
 """In the order of the table. "No worse" is held to 1.1: less than that two medians cannot tell apart."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import history
 from runsd_sdk import RunsdError
 
-from benchmarks.daemon import Daemon, daemon, no_op
+from benchmarks.daemon import DISK, Daemon, daemon, no_op
 from benchmarks.follow import age_ms, clock
 from benchmarks.footprint import cpu_share, sleepers
 from benchmarks.queued import admit_ms, page_ms, standing
@@ -84,7 +84,7 @@ def of_history() -> Curve:
     points = []
     for count in HISTORY:
         say(f"{count} in history")
-        with tempfile.TemporaryDirectory(prefix="runsd-bench-") as folder:
+        with tempfile.TemporaryDirectory(prefix="runsd-bench-", dir=DISK) as folder:
             asyncio.run(history.make(Path(folder) / "runsd.db", history.History(count)))
             with daemon({**ROOM_FOR_SLEEPERS, **KEEP}, folder=Path(folder)) as ours:
                 boot: Point = {"boot, s": ours.served.boot_seconds}

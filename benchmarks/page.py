@@ -1,7 +1,7 @@
 """docs/performance.md: its tables and pictures are drawn from docs/performance.json.
 
 python -m benchmarks.page             draw them again
-python -m benchmarks.page --publish   take over the last results of `make bench` and `make bench-growth` first
+python -m benchmarks.page --publish   take over the last results first
 """
 
 import argparse
@@ -15,7 +15,7 @@ from benchmarks.report import RESULTS, curves_of, figures_of, markdown, number, 
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE, DATA, PICTURES = DOCS / "performance.md", DOCS / "performance.json", DOCS / "performance"
-PUBLISHED = {"bench": "full", "growth": "growth"}
+PUBLISHED = {"bench": "full", "growth": "growth", "peers": "peers"}
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
 
 def filled(page: str, data: Mapping[str, Any]) -> str:
     """Return the page with what stands between its markers drawn from the data."""
-    for name, lines in {"goals": _goals(data), "growth": _growth(data)}.items():
+    for name, lines in {"goals": _goals(data), "growth": _growth(data), "peers": _peers(data)}.items():
         text = "".join(f"{line}\n" for line in lines)
         before, _, rest = page.partition(f"<!-- {name} -->\n")
         after = rest.partition(f"<!-- /{name} -->")[2]
@@ -69,6 +69,15 @@ def _goals(data: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"![{name}](performance/{name}.svg)" for name in pictures({"bench": data["bench"]}))
 
 
+def _peers(data: Mapping[str, Any]) -> Iterator[str]:
+    if "peers" not in data:
+        yield "Not measured yet."
+        return
+    yield _machine(data["peers"]["machine"])
+    yield ""
+    yield from markdown(rows(figures_of(data["peers"])))
+
+
 def _growth(data: Mapping[str, Any]) -> Iterator[str]:
     if "growth" not in data:
         yield "Not measured yet."
@@ -89,7 +98,7 @@ def _machine(facts: Mapping[str, Any]) -> str:
     return (
         f"Measured on {facts['when'][:10]}: {facts['cores']} cores ({facts['processor']}), "
         f"Linux {facts['kernel']}, Engine {facts['engine']}, {', '.join(tools)}. "
-        f"Load before it began: {facts['load']}."
+        f"A durable write of 4 KiB takes {facts['sync_ms']} ms. Load before it began: {facts['load']}."
     )
 
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,8 @@ import psutil
 from benchmarks import report
 from benchmarks.contestants import Contestant, Runsd
 from benchmarks.daemon import Daemon, daemon
-from benchmarks.figure import Figure, Subject
+from benchmarks.figure import Figure
+from benchmarks.goals import figure
 from benchmarks.rounds import alternate, say
 
 PLACE = Path(__file__).resolve().parent.parent / ".build" / "peers"
@@ -57,7 +58,7 @@ def main() -> int:
         daemon() as ours,
     ):
         figures = list(_measured(ours, prefect))
-    print(report.table([report.row(figure) for figure in figures]))
+    print(report.table(report.rows(figures)))
     report.save("peers", report.document("peers", facts, figures))
     return 0
 
@@ -105,17 +106,12 @@ def _measured(ours: Daemon, prefect: Prefect) -> Iterator[Figure]:
         contestant.settle()
     say("one at a time")
     taken = alternate(contestants, lambda one: 1000 * _seconds(one, 1), rounds=ROUNDS)
-    yield _figure("one run, submit → result", "ms", taken["runsd"], taken["prefect"])
+    yield figure("peers.single", taken["runsd"], taken["prefect"])
     say(f"{BURST} at once")
     rates = alternate(contestants, lambda one: BURST / _seconds(one, BURST), rounds=ROUNDS)
-    yield _figure(f"{BURST} runs at once", "runs/s", rates["runsd"], rates["prefect"])
+    yield figure("peers.burst", rates["runsd"], rates["prefect"], note=f"{BURST} runs")
     resident = [one.resident_bytes() / 2**20 for one in (ours, prefect)]
-    yield _figure("resident memory of what serves", "MiB", resident[:1], resident[1:])
-
-
-def _figure(title: str, unit: str, runsd: Sequence[float], prefect: Sequence[float]) -> Figure:
-    subject = Subject(title, unit, None, "Prefect, Docker worker")
-    return Figure("", subject, runsd, prefect)
+    yield figure("peers.memory", resident[:1], resident[1:])
 
 
 def _seconds(contestant: Contestant, runs: int) -> float:

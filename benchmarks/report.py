@@ -6,6 +6,8 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +15,11 @@ from typing import Any
 
 import engine
 
+from benchmarks.daemon import DISK
 from benchmarks.figure import Compared, Figure
 from benchmarks.goals import GOALS
 from benchmarks.growth import Curve
-from benchmarks.statistic import spread
+from benchmarks.statistic import quantile, spread
 
 RESULTS = Path(__file__).resolve().parent / "results"
 HEAD = ("figure", "runsd", "beside", "ratio or value: median [min … max]", "goal", "met")
@@ -36,6 +39,7 @@ def machine() -> dict[str, Any]:
         "docker": _version("docker", "--version"),
         "podman": _version("podman", "--version"),
         "python": platform.python_version(),
+        "sync_ms": round(1000 * _sync_s(), 3),
         "load": round(os.getloadavg()[0], 2),
     }
 
@@ -75,7 +79,7 @@ def save(name: str, document: Mapping[str, Any], *, folder: Path = RESULTS) -> P
 def rows(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
     """Return the table's rows, in the order of the goals."""
     order = list(GOALS)
-    return [row(figure) for figure in sorted(figures, key=lambda figure: order.index(figure.key))]
+    return [_row(figure) for figure in sorted(figures, key=lambda figure: order.index(figure.key))]
 
 
 def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...] = HEAD) -> str:
@@ -101,8 +105,7 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def row(figure: Figure) -> tuple[str, ...]:
-    """Return a figure as a row of the table."""
+def _row(figure: Figure) -> tuple[str, ...]:
     subject, compared = figure.subject, figure.spread
     ours = f"{number(spread(figure.runsd).median)} {subject.unit}"
     beside = ""
@@ -135,6 +138,19 @@ def _as_json(figure: Figure) -> dict[str, Any]:
 def _processor() -> str:
     names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return names[0].partition(":")[2].strip() if names else platform.machine()
+
+
+def _sync_s() -> float:
+    """Return how long the disk takes to write a page for good."""
+    taken = []
+    with tempfile.TemporaryFile(dir=DISK) as file:
+        for _ in range(50):
+            begun = time.perf_counter()
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fdatasync(file.fileno())
+            taken.append(time.perf_counter() - begun)
+    return quantile(taken, 0.5)
 
 
 def _version(*command: str) -> str | None:
