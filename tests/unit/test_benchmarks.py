@@ -1,7 +1,9 @@
 """The arithmetic and the page of the benchmarks."""
 
 import json
+import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +116,10 @@ def test_the_page_is_what_was_measured() -> None:
     assert page.filled(page.PAGE.read_text(), data) == page.PAGE.read_text(), again
     for name, picture in page.pictures(data).items():
         assert (page.PICTURES / f"{name}.svg").read_text() == picture, again
+
+
+@pytest.mark.parametrize("file", sorted(page.RESULTS.parent.glob("*.py")), ids=lambda file: file.name)
+def test_benchmarks_are_clients_like_any_other(file: Path) -> None:
+    """They know the SDK and what scripts/ has, nothing of the daemon's insides or the tests."""
+    found = re.findall(r"^\s*(?:from|import) (runsd|tests)\b(?!_)", file.read_text(), re.MULTILINE)
+    assert not found
