@@ -146,7 +146,7 @@ def _install() -> None:
 
 
 def _pip(*arguments: str) -> None:
-    quiet = [str(BIN / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    quiet = [str(BIN / "python"), "-m", "pip", "-qq", "--disable-pip-version-check"]
     subprocess.run([*quiet, *arguments], check=True, stdout=sys.stderr)
 
 
