@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from runsd.engine.port import Stream
 
 MOST_BYTES = 256 * 1024
+# A character has so many bytes at the most.
+_CHARACTER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +25,22 @@ class Pieces:
     def __init__(self, positions: dict[Stream, int]) -> None:
         self.positions = {stream: positions.get(stream, 0) for stream in Stream}
         self.size = 0
-        self._waiting: list[tuple[Stream, int, bytearray]] = []
+        self._waiting: list[tuple[Stream, int, list[bytes]]] = []
 
     @property
     def ends(self) -> dict[Stream, int]:
         """Bytes of each stream that have come, taken or not."""
         ends = dict(self.positions)
-        for stream, _, data in self._waiting:
-            ends[stream] += len(data)
+        for stream, _, parts in self._waiting:
+            ends[stream] += sum(map(len, parts))
         return ends
 
     def add(self, stream: Stream, data: bytes, at_us: int) -> None:
         """Append bytes of a stream."""
         if self._waiting and self._waiting[-1][0] is stream:
-            self._waiting[-1][2].extend(data)
+            self._waiting[-1][2].append(data)
         else:
-            self._waiting.append((stream, at_us, bytearray(data)))
+            self._waiting.append((stream, at_us, [data]))
         self.size += len(data)
 
     def take(self, *, everything: bool) -> list[Piece]:
@@ -49,23 +51,24 @@ class Pieces:
         """
         last = {stream: n for n, (stream, _, _) in enumerate(self._waiting)}
         taken: list[Piece] = []
-        kept: list[tuple[Stream, int, bytearray]] = []
-        for n, (stream, at_us, data) in enumerate(self._waiting):
+        kept: list[tuple[Stream, int, list[bytes]]] = []
+        for n, (stream, at_us, parts) in enumerate(self._waiting):
+            data = b"".join(parts)
             end = len(data) if everything or last[stream] != n else whole_characters(data)
-            taken.extend(self._cut(stream, at_us, bytes(data[:end])))
+            taken.extend(self._cut(stream, at_us, data, end))
             if end < len(data):
-                kept.append((stream, at_us, data[end:]))
+                kept.append((stream, at_us, [data[end:]]))
         self._waiting = kept
-        self.size = sum(len(data) for _, _, data in kept)
+        self.size = sum(len(data) for _, _, (data,) in kept)
         return taken
 
-    def _cut(self, stream: Stream, at_us: int, data: bytes) -> list[Piece]:
+    def _cut(self, stream: Stream, at_us: int, data: bytes, whole: int) -> list[Piece]:
         found = []
         start = 0
-        while start < len(data):
-            end = start + MOST_BYTES
-            if end < len(data):
-                end = start + max(1, whole_characters(data[start:end]))
+        while start < whole:
+            end = min(whole, start + MOST_BYTES)
+            if end < whole:
+                end -= _CHARACTER - whole_characters(data[end - _CHARACTER : end])
             piece = Piece(stream, self.positions[stream], at_us, data[start:end])
             self.positions[stream] += len(piece.data)
             found.append(piece)
