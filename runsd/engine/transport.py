@@ -75,7 +75,7 @@ class Transport:
         with self._mapped(timeout_s), self.calls.asked(kind_of(method, path)):
             async with (
                 asyncio.timeout(timeout_s),
-                self._session_for(method).request(method, url, json=body, allow_redirects=False) as answer,
+                self._open().unary.request(method, url, json=body, allow_redirects=False) as answer,
             ):
                 await _accept(answer)
                 return await _decoded(answer)
@@ -115,8 +115,7 @@ class Transport:
         """Close all connections."""
         sessions, self._sessions = self._sessions, None
         if sessions is not None:
-            await sessions.questions.close()
-            await sessions.changes.close()
+            await sessions.unary.close()
             await sessions.streams.close()
 
     async def _url(self, path: str, query: Query | None, *, versioned: bool = True) -> URL:
@@ -126,14 +125,9 @@ class Transport:
     def _open(self) -> "_Sessions":
         if self._sessions is None:
             self._sessions = _Sessions(
-                questions=_session(self._address, limit=100, kept=True),
-                changes=_session(self._address, limit=100),
-                streams=_session(self._address, limit=0),
+                unary=_session(self._address, limit=100), streams=_session(self._address, limit=0)
             )
         return self._sessions
-
-    def _session_for(self, method: str) -> aiohttp.ClientSession:
-        return self._open().questions if method == "GET" else self._open().changes
 
     @contextmanager
     def _mapped(self, timeout_s: float | None = None) -> Iterator[None]:
@@ -194,8 +188,7 @@ class _Address:
 
 @dataclass(frozen=True, slots=True)
 class _Sessions:
-    questions: aiohttp.ClientSession
-    changes: aiohttp.ClientSession
+    unary: aiohttp.ClientSession
     streams: aiohttp.ClientSession
 
 
@@ -215,16 +208,14 @@ def _address(host: str) -> _Address:
     )
 
 
-def _session(address: _Address, *, limit: int, kept: bool = False) -> aiohttp.ClientSession:
-    """Make a session whose connections serve one call each, or are ``kept`` for the next.
+def _session(address: _Address, *, limit: int) -> aiohttp.ClientSession:
+    """Make a session that keeps connections for a moment: over a kept one a call costs half.
 
-    A kept one costs half, and may be one that a restarted Engine has forgotten: only what changes nothing
-    goes over it, and aiohttp asks that again over another when it breaks before the answer. Whatever changes
-    something is asked once, on a connection of its own.
+    One that the Engine closes, or whose Engine ends, is let go of at once. Should it end in the very moment
+    of a call, aiohttp asks again what is idempotent (RFC 9112, 9.3.1); anything else is EngineUnavailable, as
+    with every Engine that ends while it is asked.
     """
-    how: Any = (
-        {"limit": limit, "force_close": True} if not kept else {"limit": limit, "keepalive_timeout": _KEPT_S}
-    )
+    how: Any = {"limit": limit, "keepalive_timeout": _KEPT_S}
     connector = (
         aiohttp.UnixConnector(address.socket, **how)
         if address.socket is not None

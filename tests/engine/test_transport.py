@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import docker
@@ -19,6 +19,8 @@ Line = Callable[[bytes], AbstractAsyncContextManager[Transport]]
 
 VERSION = json.dumps({"Version": "20.10", "ApiVersion": "1.41", "MinAPIVersion": "1.12"})
 BROKEN_CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+# How many calls an Engine answers on one connection before it ends while it is asked.
+_MOST_CALLS = 2
 WHOLE_CHUNKS = BROKEN_CHUNKS + b"0\r\n\r\n"
 
 
@@ -243,26 +245,41 @@ async def test_many_open_streams_do_not_starve_a_call(engine: DockerEngine, requ
     assert all(wait.done() for wait in waits)
 
 
-async def test_a_kept_connection_that_the_engine_has_forgotten_is_nobodys_trouble(tmp_path: Path) -> None:
-    heads: list[list[bytes]] = []
+async def test_a_connection_is_kept_for_the_next_call_and_let_go_of_when_the_engine_ends(
+    tmp_path: Path,
+) -> None:
+    served: list[list[str]] = []
+    gone = asyncio.Event()
 
-    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append([])
-        with suppress(asyncio.IncompleteReadError):
-            for sent in (answer("{}"), b""):
-                heads[-1].append(await reader.readuntil(b"\r\n\r\n"))
-                writer.write(sent)
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append([])
+        while head := await _head(reader):
+            served[-1].append(head.split(b" ", 1)[0].decode())
+            if len(served[-1]) > _MOST_CALLS:
+                break
+            writer.write(answer("{}"))
+            if gone.is_set():
+                break
         writer.close()
         await writer.wait_closed()
 
     transport = Transport(f"unix://{tmp_path}/engine.sock")
-    async with await asyncio.start_unix_server(answer_once, tmp_path / "engine.sock"):
-        for _ in range(2):
-            assert await transport.json("GET", "/info", versioned=False) == {}
-        assert await transport.json("POST", "/containers/prune", versioned=False) == {}
+    async with await asyncio.start_unix_server(serve, tmp_path / "engine.sock"):
+        for method in ("GET", "POST", "GET"):  # the last one is asked again
+            assert await transport.json(method, "/x", versioned=False) == {}
+        with pytest.raises(EngineUnavailable):  # and this one is not: nobody knows what became of it
+            for _ in range(_MOST_CALLS):
+                await transport.json("POST", "/x", versioned=False)
+        gone.set()
+        for _ in range(3):
+            assert await transport.json("POST", "/x", versioned=False) == {}
+            await asyncio.sleep(0.01)
         await transport.close()
-    assert [[head.split(b" ", 1)[0] for head in each] for each in heads] == [
-        [b"GET", b"GET"],
-        [b"GET"],
-        [b"POST"],
-    ]
+    assert served == [["GET", "POST", "GET"], ["GET", "POST", "POST"], ["POST"], ["POST"], ["POST"]]
+
+
+async def _head(reader: asyncio.StreamReader) -> bytes | None:
+    try:
+        return await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError:
+        return None
