@@ -11,6 +11,7 @@ SANDBOX = "io.runsd.sandbox"
 
 
 _NAME = re.compile(r"runsd-([0-9a-z]{26})-(\d{1,9})", re.ASCII)
+_SANDBOX_NAME = re.compile(r"runsd-sandbox-[0-9a-z]{26}", re.ASCII)
 
 
 def container_name(run_id: str, attempt: int) -> str:
@@ -21,6 +22,11 @@ def container_name(run_id: str, attempt: int) -> str:
 def sandbox_name(id: str) -> str:
     """Return the name of the container of a sandbox with that id (``sandbox_…``)."""
     return f"runsd-{id.replace('_', '-')}"
+
+
+def is_sandbox_name(name: str) -> bool:
+    """Say whether a container's name is a sandbox's: a label alone may come from an image."""
+    return _SANDBOX_NAME.fullmatch(name) is not None
 
 
 def attempt_of_name(name: str) -> tuple[str, int] | None:

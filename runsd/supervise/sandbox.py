@@ -9,7 +9,7 @@ from runsd.engine import pause
 from runsd.engine.namespace import Look, look
 from runsd.engine.port import Engine, SandboxRequest
 from runsd.errors import EngineNotFound, EngineRefused, EngineUnavailable
-from runsd.supervise.naming import INSTANCE, SANDBOX, sandbox_name
+from runsd.supervise.naming import INSTANCE, SANDBOX, is_sandbox_name, sandbox_name
 
 IMAGE = "runsd/sandbox:1"
 # Where the Engine takes the name servers of a container that it starts (moby: libnetwork/resolvconf, Path).
@@ -67,7 +67,8 @@ class Workshop:
 
         None of those being made now is among the second.
         """
-        found = await self._engine.containers({SANDBOX: self._instance})
+        labelled = await self._engine.containers({SANDBOX: self._instance})
+        found = [one for one in labelled if is_sandbox_name(one.name)]
         runs = await self._engine.containers({INSTANCE: self._instance}) if found else []
         joined = {run.joined for run in runs}
         unused = {one.id for one in found if one.id not in joined and one.name not in self._making}

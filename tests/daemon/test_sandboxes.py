@@ -53,10 +53,10 @@ def waiting(daemon: Daemon, *, but: str = "") -> str:
     """Return the one sandbox that there is, ready for a run; not that one."""
 
     def ready() -> bool:
-        return pool(daemon) == {"idle": 1, "lent": 0} and running(daemon) not in ([], [but])
+        return pool(daemon) == {"idle": 1, "lent": 0} and len(set(running(daemon)) - {but}) == 1
 
     assert eventually(ready, within_s=30)
-    (sandbox,) = running(daemon)
+    (sandbox,) = set(running(daemon)) - {but}
     return sandbox
 
 
@@ -189,6 +189,20 @@ def test_killed_as_the_image_is_made_the_run_ends_and_the_next_one_has_a_sandbox
     fresh.start()
     assert handle.wait(30).stdout == "here\n"
     warmed(fresh, "none")
+
+
+def test_the_label_alone_makes_no_sandbox(fresh: Daemon) -> None:
+    warmed(fresh, "none")
+    labels = {leaks.SANDBOX: fresh.instance}
+    theirs = fresh.eye.create_container(fresh.image, ["sleep", "60"], labels=labels)["Id"]
+    try:
+        fresh.eye.start(theirs)
+        fresh.restart()  # the first that a daemon does is to clear away what another has left
+        fresh.run("true", network="none")
+        own = waiting(fresh, but=theirs)
+        assert set(running(fresh)) == {theirs, own}
+    finally:
+        fresh.eye.remove_container(theirs, force=True)
 
 
 def test_asked_to_leave_the_daemon_takes_all_of_them_apart(fresh: Daemon) -> None:
