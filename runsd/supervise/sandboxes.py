@@ -28,6 +28,7 @@ NETWORKS = ("none", "bridge")
 a sandbox in the place of its run."""
 
 _EVERY_S = 30.0
+_QUIET_S = 0.5
 _AFTER_FAILURE_S = 60.0
 # How long a run may take from the loan to the making of its container.
 _CLAIM_S = 180.0
@@ -95,8 +96,10 @@ class Sandboxes:
             self._tasks.create_task(self._tidy_always(), name="sandboxes-tidy")
             with self._signals.listening("sandboxes") as changed:
                 while True:
-                    await self._fill()
-                    await woken(changed, _EVERY_S)
+                    await self._fill(one_each=True)
+                    if not await woken(changed, _QUIET_S):
+                        await self._fill(one_each=False)
+                        await woken(changed, _EVERY_S)
 
     async def close(self) -> None:
         """Take apart what no run is in; the others are the next daemon's."""
@@ -152,22 +155,30 @@ class Sandboxes:
         rests = time.monotonic() < self._rests_until_s
         return not (self._closing or rests) and self._monitor.trouble is None
 
-    async def _fill(self) -> None:
-        """Make what is wanted, one after the other and only while no run is being started."""
+    async def _fill(self, *, one_each: bool) -> None:
+        """Make what is wanted, one after the other and only while no run is being started.
+
+        The next run may come at once, and finds one; more than that are made when there is quiet, for making
+        them keeps the Engine from telling of exits.
+        """
         for network in NETWORKS:
             wanted = self._demand[network].wanted(time.monotonic(), most=self._most)
             if wanted == 0:
                 for sandbox in self._idle_for(network):
                     self._idle.remove(sandbox)
                     self._drop(sandbox)
-            while self._lacks(network, wanted) and self._can_make and self._pace.idle:
+            while (
+                self._lacks(network, min(wanted, 1) if one_each else wanted)
+                and self._can_make
+                and self._pace.idle
+            ):
                 async with self._pace.turn():
                     await self._begin(self._make(network), f"sandbox-ahead-{network}")
 
     def _lacks(self, network: str, wanted: int) -> bool:
         """Say whether another one is to be made: those in use will come back, but not at once."""
         idle = len(self._idle_for(network))
-        return idle + self._lent_for(network) < wanted or idle < min(1, wanted)
+        return idle < min(1, wanted) or idle + self._lent_for(network) < wanted
 
     async def _make(self, network: str) -> None:
         """Add one to the idle ones, unless the Engine will not have it."""
