@@ -192,7 +192,7 @@ class _Sessions:
     streams: aiohttp.ClientSession
 
 
-_KEPT_S = 5.0
+_KEPT_S = 1.0
 _ENDLESS = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
 
 

@@ -10,7 +10,7 @@ import structlog
 from runsd.engine.port import Stream
 from runsd.errors import EngineRefused
 from runsd.logs.record import Recorder, as_recorded
-from runsd.supervise.output import LOOK_BYTES, Output, copy_record, supersedes
+from runsd.supervise.output import LOOK_BYTES, Output, copy_record, had_finished, supersedes
 
 log = structlog.get_logger()
 
@@ -19,10 +19,11 @@ _END_LINES = 40
 _CHARACTER_BYTES = 12
 
 
-async def complete(output: Output) -> None:
+async def complete(output: Output, live_ended_us: int | None) -> None:
     """Add from the Engine's record what the output of a container that has exited turns out to lack.
 
     Where something is missing before what was read, all is stored anew from a record that has all of it.
+    ``live_ended_us`` is when the live output ended, if it was read live to its end.
     """
     await output.capture.flush()
     try:
@@ -32,7 +33,7 @@ async def complete(output: Output) -> None:
         lacks_end = lacks_end or (not seen_all and not await _ends_alike(output))
     except EngineRefused as refusal:  # what cannot be read proves nothing against what was
         log.warning("run.output_not_confirmed", run=output.capture.run_id, error=str(refusal))
-        return
+        lacks_beginning, lacks_end = False, not await _ended_with_it(output, live_ended_us)
     if not lacks_beginning and not lacks_end:
         return
     log.warning("run.output_completed", run=output.capture.run_id, attempt=output.capture.attempt)
@@ -40,6 +41,10 @@ async def complete(output: Output) -> None:
         await output.capture.discard()
     await copy_record(output)
     await output.capture.flush()
+
+
+async def _ended_with_it(output: Output, live_ended_us: int | None) -> bool:
+    return live_ended_us is None or await had_finished(output, live_ended_us)
 
 
 async def _compared(output: Output) -> tuple[bool, bool, bool]:

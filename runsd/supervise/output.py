@@ -65,8 +65,8 @@ class _Plan:
     doubts: dict[Stream, Doubt]
 
 
-async def copy_live(output: Output, live: Live, exited: asyncio.Event) -> None:
-    """Copy live output to its end.
+async def copy_live(output: Output, live: Live, exited: asyncio.Event) -> int | None:
+    """Copy live output to its end, and return when that came; None where the rest was read from the record.
 
     It ends with the container. A program that closed its output, or a connection that was lost, ends it
     sooner: then the Engine's record is read on from there. So it is when the disk falls behind: the Engine
@@ -80,21 +80,23 @@ async def copy_live(output: Output, live: Live, exited: asyncio.Event) -> None:
         except TimeoutError:
             log.warning("run.output_stalled", run=output.capture.run_id, attempt=output.capture.attempt)
             await live.leave()
-            return await copy_record(output)
+            await copy_record(output)
+            return None
     ended_us = now_us()
-    if not await woken(exited, _EXIT_FOLLOWS_S) or not await _is_whole(output, ended_us):
-        await copy_record(output)
+    if await woken(exited, _EXIT_FOLLOWS_S):
+        compared = max(output.capture.positions.values()) < LOOK_BYTES
+        if compared or await had_finished(output, ended_us):
+            return ended_us
+    await copy_record(output)
     return None
 
 
-async def _is_whole(output: Output, at_us: int) -> bool:
-    """Say whether the live output ended with the container, or will be compared to its last byte anyhow.
+async def had_finished(output: Output, at_us: int) -> bool:
+    """Say whether the container had ended by then.
 
     The Engine ends the live output 20 ms and more after the instant that it records as FinishedAt (measured
     with 20.10); a lost connection looks the same, and comes at any time.
     """
-    if max(output.capture.positions.values()) < LOOK_BYTES:
-        return True
     facts = await output.engine.inspect(output.container)
     return facts is None or facts.finished_us is None or facts.finished_us <= at_us
 
