@@ -13,9 +13,10 @@ nothing final is written and the container is left alone.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import structlog
 from runsd_sdk.run import Reason
@@ -131,16 +132,16 @@ class Attempt:
             container, output = await self._under_way(reading, exited)
             await self._watch(container, output)
             exited.set()
-            await self._end_of(output)
+            live_ended_us = await self._end_of(output)
         capture = await self._own_capture()
-        await complete(Output(self._tools.engine, container.id, capture, self._tools.logs))
+        await complete(Output(self._tools.engine, container.id, capture, self._tools.logs), live_ended_us)
         return await self._verdict.on_exit(container.id, capture.captured, self._stopping)
 
     # The start
 
     async def _under_way(
         self, reading: AsyncExitStack, exited: asyncio.Event
-    ) -> tuple[ContainerFacts, asyncio.Task[None]]:
+    ) -> tuple[ContainerFacts, asyncio.Task[int | None]]:
         """Return the container, made and started where it was not, and the reading of its output.
 
         It is made in its turn, not before: those that wait cost the Engine nothing, and nothing to cancel.
@@ -190,7 +191,7 @@ class Attempt:
     @asynccontextmanager
     async def _output(
         self, container: ContainerFacts, capture: Capture, exited: asyncio.Event
-    ) -> AsyncIterator[asyncio.Task[None]]:
+    ) -> AsyncIterator[asyncio.Task[int | None]]:
         """Read the output from before the start; the value is awaited for its end.
 
         Live output is complete only if this very connection was there before the start: a container that
@@ -206,6 +207,7 @@ class Attempt:
                 facts = await engine.inspect(container.id)
                 if facts is not None and facts.state is ContainerState.CREATED:
                     live = Live(pieces, stack.aclose)
+            copying: Coroutine[Any, Any, int | None]
             copying = copy_record(output) if live is None else copy_live(output, live, exited)
             task = asyncio.create_task(copying, name=f"output-{self._name}")
             try:
@@ -214,7 +216,7 @@ class Attempt:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    async def _watch(self, container: ContainerFacts, output: asyncio.Task[None]) -> None:
+    async def _watch(self, container: ContainerFacts, output: asyncio.Task[Any]) -> None:
         """See the container through its run: started, perhaps asked to stop, exited."""
         engine, work = self._tools.engine, self._work
         facts = await engine.inspect(container.id)
@@ -255,16 +257,17 @@ class Attempt:
         began_us = since_boot_us() - max(0, self._tools.clock() - started_us)
         return (self._tools.boot if began_us >= 0 else AN_EARLIER_BOOT), began_us
 
-    async def _end_of(self, output: asyncio.Task[None]) -> None:
-        """Wait for the end of the output of a container that has exited."""
+    async def _end_of(self, output: asyncio.Task[int | None]) -> int | None:
+        """Wait for the end of the output of a container that has exited, and return when it came."""
         faults.before(Step.OUTPUT)
         try:
             async with asyncio.timeout(_LOG_END_S):
-                await output
-            faults.after(Step.OUTPUT)
+                ended_us = await output
         except TimeoutError as failure:
             said = f"the output of {self._name} has not ended {_LOG_END_S:g} s after its exit"
             raise EngineUnavailable(said) from failure
+        faults.after(Step.OUTPUT)
+        return ended_us
 
     # The end
 
