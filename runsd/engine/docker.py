@@ -33,6 +33,8 @@ from runsd.faults import Step, effect
 
 START_TIMEOUT_S = 120.0
 PING_TIMEOUT_S = 10.0
+# Buffers hold 300 KiB and more meanwhile, so this slows no program that writes less than 150 MB/s.
+_FLOOD_PAUSE_S = 0.002
 
 _ABSENT = re.compile(
     r"manifest unknown|name unknown|repository does not exist|pull access denied|no matching manifest"
@@ -134,7 +136,7 @@ class DockerEngine(Engine):
             query={"stream": "1", "stdout": "1", "stderr": "1"},
         ) as chunks:
             faults.after(Step.ATTACH)
-            yield Frames(chunks)
+            yield Frames(chunks, pause_s=_FLOOD_PAUSE_S)
 
     @asynccontextmanager
     async def logs(

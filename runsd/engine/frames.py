@@ -1,5 +1,6 @@
 """The Engine's multiplexed output: 8-byte headers (stream, length) between pieces of stdout and stderr."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Self
@@ -10,6 +11,7 @@ from runsd.errors import EngineRefused, EngineUnavailable
 Piece = tuple[Stream, bytes]
 
 _HEADER = 8
+_MUCH = 8192
 _ENGINE_ERROR = 3
 _STREAM_OF = {0: Stream.STDOUT, 1: Stream.STDOUT, 2: Stream.STDERR}  # 0 (stdin) is an echo: moby prints it
 
@@ -69,10 +71,16 @@ class Demultiplexer:
 
 
 class Frames(AsyncIterator[Piece]):
-    """The pieces of a stream as they arrive; a stream that is cut inside a frame raises EngineUnavailable."""
+    """The pieces of a stream as they arrive; a stream that is cut inside a frame raises EngineUnavailable.
 
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+    After much at once the next reading waits for ``pause_s``, so that more comes together: each reading costs
+    more than its bytes do.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes], *, pause_s: float = 0.0) -> None:
         self._chunks = chunks
+        self._pause_s = pause_s
+        self._much = False
         self._demultiplexer = Demultiplexer()
         self._ready: deque[Piece] = deque()
 
@@ -81,10 +89,13 @@ class Frames(AsyncIterator[Piece]):
 
     async def __anext__(self) -> Piece:
         while not self._ready:
+            if self._much and self._pause_s:
+                await asyncio.sleep(self._pause_s)
             try:
                 chunk = await anext(self._chunks)
             except StopAsyncIteration:
                 self._demultiplexer.finish()
                 raise
+            self._much = len(chunk) >= _MUCH
             self._ready.extend(self._demultiplexer.feed(chunk))
         return self._ready.popleft()

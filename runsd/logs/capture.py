@@ -91,12 +91,25 @@ class Capture:
         written = sum(ends.values())
         return Captured(ends[Stream.STDOUT], ends[Stream.STDERR], self._kept < written)
 
-    async def feed(self, stream: Stream, data: bytes) -> None:
-        """Take bytes; while the disk is far behind, wait: the program is slowed and nothing is lost."""
+    @property
+    def far_behind(self) -> bool:
+        """Whether so much waits for the disk that whoever feeds should wait too."""
+        return self._unstored > _MOST_WAITING
+
+    def add(self, stream: Stream, data: bytes) -> None:
+        """Take bytes."""
         self._pieces.add(stream, data, self._writer.clock())
         self._unstored += len(data)
         self._writer.dirty(self)
+
+    async def catch_up(self) -> None:
+        """Return when the disk is not far behind any more."""
         await self._until_unstored(_MOST_WAITING)
+
+    async def feed(self, stream: Stream, data: bytes) -> None:
+        """Take bytes; while the disk is far behind, wait: the program is slowed and nothing is lost."""
+        self.add(stream, data)
+        await self.catch_up()
 
     async def remark(self, text: str) -> None:
         """Put a sentence of runsd's own into the log, such as a gap."""

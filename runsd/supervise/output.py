@@ -74,9 +74,12 @@ async def copy_live(output: Output, live: Live, exited: asyncio.Event) -> int | 
     daemon/monitor.go, handleContainerExit).
     """
     async for stream, data in live.pieces:
+        output.capture.add(stream, data)
+        if not output.capture.far_behind:
+            continue
         try:
             async with asyncio.timeout(_STALL_S):
-                await output.capture.feed(stream, data)
+                await output.capture.catch_up()
         except TimeoutError:
             log.warning("run.output_stalled", run=output.capture.run_id, attempt=output.capture.attempt)
             await live.leave()
