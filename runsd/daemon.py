@@ -127,7 +127,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             on_idle=lambda: signals.notify("sandboxes"),
         )
         sandboxes = Sandboxes(
-            Workshop(engine, instance=instance, new_id=new_id), monitor, pace,
+            Workshop(engine, instance=instance, new_id=Ids(clock).new), monitor, pace,
             # From afar nobody sees whether the host's name servers are still those of a sandbox.
             most=settings.sandbox.pool if host.startswith("unix://") else 0, signals=signals,
         )  # fmt: skip

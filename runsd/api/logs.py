@@ -1,7 +1,9 @@
 """Logs over HTTP: exact bytes or entries, from a cursor or from the end, followed or not."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Final, Literal
 
 from aiohttp import web
@@ -15,6 +17,7 @@ from runsd.logs.entries import entries
 from runsd.logs.reader import Cursor, LogQuery, Part, Seen, missing_text
 from runsd.signals import woken
 
+_AT_ONCE = 1000
 _STREAMS: Final = {
     "stdout": (Stream.STDOUT,),
     "stderr": (Stream.STDERR,),
@@ -92,10 +95,12 @@ async def _send(call: Call, query: LogQuery, out: Streamed, until: Cursor | None
 
 
 async def _send_entries(out: Streamed, part: Part, until: Cursor | None) -> None:
-    found = entries(part)
-    if until is not None:
-        found = [(cursor, json) for cursor, json in found if cursor <= until]
-    await out.items(Item(str(cursor), "log", json) for cursor, json in found)
+    found = (
+        Item(str(cursor), "log", json) for cursor, json in entries(part) if until is None or cursor <= until
+    )
+    while some := list(islice(found, _AT_ONCE)):
+        await out.items(some)
+        await asyncio.sleep(0)  # a part may be a quarter of a million empty lines, and others have a turn too
 
 
 async def _send_text(out: Streamed, part: Part) -> None:

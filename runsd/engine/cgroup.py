@@ -149,7 +149,7 @@ class Cgroups:
     def _read_each(self, names: Iterable[str]) -> dict[str, CgroupUsage]:
         found = {}
         for name in names:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, LookupError, ValueError):  # what is half gone reads oddly
                 if (usage := self._read(name)) is not None:
                     found[name] = usage
         return found

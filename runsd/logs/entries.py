@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from collections.abc import Iterator
 
 from runsd_sdk.wire import format_instant
 
@@ -12,17 +13,17 @@ from runsd.logs.reader import Cursor, Part, missing_text
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def entries(part: Part) -> list[tuple[Cursor, str]]:
+def entries(part: Part) -> Iterator[tuple[Cursor, str]]:
     """Split a part into entries, with a remark where output was not kept.
 
-    Returns the cursor and the JSON of each: a ``LogEntry`` as it writes itself, in a fraction of the time.
+    Yields the cursor and the JSON of each: a ``LogEntry`` as it writes itself, in a fraction of the time.
+    There may be as many as the part has bytes.
     """
     row = part.row
     id, time, stream = row["id"], format_instant(instant(row["at_us"])), Stream(row["stream"])
-    found = []
     if part.missing > 0:
         remark = _quoted(missing_text(part.missing, stream))
-        found.append(_entry(Cursor(id, part.start), _between(time, Stream.SYSTEM), remark))
+        yield _entry(Cursor(id, part.start), _between(time, Stream.SYSTEM), remark)
     between, at = _between(time, stream), part.start
     for line in _lines(part.data):
         at += len(line)
@@ -30,8 +31,7 @@ def entries(part: Part) -> list[tuple[Cursor, str]]:
             text, base64 = _quoted(line.decode()), "null"
         except UnicodeDecodeError:
             text, base64 = _quoted(line.decode(errors="replace")), f'"{b64encode(line).decode()}"'
-        found.append(_entry(Cursor(id, at), between, text, base64))
-    return found
+        yield _entry(Cursor(id, at), between, text, base64)
 
 
 def _between(time: str, stream: Stream) -> str:
@@ -42,8 +42,9 @@ def _entry(cursor: Cursor, between: str, text: str, base64: str = "null") -> tup
     return cursor, f'{{"cursor":"{cursor}{between}{text},"base64":{base64}}}'
 
 
-def _lines(data: bytes) -> list[bytes]:
+def _lines(data: bytes) -> Iterator[bytes]:
     """Split after each newline and nowhere else: a carriage return is a program's own matter."""
-    lines = [line + b"\n" for line in data.split(b"\n")]
-    lines[-1] = lines[-1][:-1]
-    return lines if lines[-1] else lines[:-1]
+    *lines, last = data.split(b"\n")
+    yield from (line + b"\n" for line in lines)
+    if last:
+        yield last

@@ -7,6 +7,9 @@ from runsd.engine.port import Stream
 MOST_BYTES = 256 * 1024
 # A character has so many bytes at the most.
 _CHARACTER = 4
+# An object of its own weighs more than so many bytes are worth.
+_SMALL_BYTES = 4096
+_Parts = list[bytes | bytearray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Pieces:
     def __init__(self, positions: dict[Stream, int]) -> None:
         self.positions = {stream: positions.get(stream, 0) for stream in Stream}
         self.size = 0
-        self._waiting: list[tuple[Stream, int, list[bytes]]] = []
+        self._waiting: list[tuple[Stream, int, _Parts]] = []
 
     @property
     def ends(self) -> dict[Stream, int]:
@@ -38,9 +41,11 @@ class Pieces:
     def add(self, stream: Stream, data: bytes, at_us: int) -> None:
         """Append bytes of a stream."""
         if self._waiting and self._waiting[-1][0] is stream:
-            self._waiting[-1][2].append(data)
+            _append(self._waiting[-1][2], data)
         else:
-            self._waiting.append((stream, at_us, [data]))
+            parts: _Parts = []
+            _append(parts, data)
+            self._waiting.append((stream, at_us, parts))
         self.size += len(data)
 
     def take(self, *, everything: bool) -> list[Piece]:
@@ -51,7 +56,7 @@ class Pieces:
         """
         last = {stream: n for n, (stream, _, _) in enumerate(self._waiting)}
         taken: list[Piece] = []
-        kept: list[tuple[Stream, int, list[bytes]]] = []
+        kept: list[tuple[Stream, int, _Parts]] = []
         for n, (stream, at_us, parts) in enumerate(self._waiting):
             data = b"".join(parts)
             end = len(data) if everything or last[stream] != n else whole_characters(data)
@@ -74,6 +79,16 @@ class Pieces:
             found.append(piece)
             start = end
         return found
+
+
+def _append(parts: _Parts, data: bytes) -> None:
+    """Add to what will be joined: large data as it is, small data to the small before it."""
+    if len(data) >= _SMALL_BYTES:
+        parts.append(data)
+    elif parts and isinstance(parts[-1], bytearray):
+        parts[-1] += data
+    else:
+        parts.append(bytearray(data))
 
 
 def whole_characters(data: bytes | bytearray) -> int:

@@ -106,6 +106,7 @@ class LogReader:
     def __init__(self, db: Sqlite) -> None:
         self._db = db
         self._asked: dict[_Asked, asyncio.Task[list[sqlite3.Row]]] = {}
+        self._reading: set[asyncio.Task[list[sqlite3.Row]]] = set()
 
     async def parts(self, query: LogQuery, *, seen: Seen | None = None) -> AsyncIterator[Part]:
         """Walk the stored chunks from the cursor on, a page at a time, until there are no more.
@@ -140,11 +141,18 @@ class LogReader:
         if reading is None:
             reading = asyncio.create_task(self._read(asked, query), name="log-page")
             self._asked[asked] = reading
+            self._reading.add(reading)
+            reading.add_done_callback(self._read_ended)
         return await asyncio.shield(reading)
 
     async def _read(self, asked: _Asked, query: LogQuery) -> list[sqlite3.Row]:
         del self._asked[asked]  # whoever asks from now on may know of a commit that this will not see
         return await self._db.all(_FORWARD, {**query.parameters(), "from_id": asked[-1]})
+
+    def _read_ended(self, reading: asyncio.Task[list[sqlite3.Row]]) -> None:
+        self._reading.discard(reading)
+        if not reading.cancelled():
+            reading.exception()  # whoever asked may have left
 
     async def _end_before(self, row: sqlite3.Row, since: Cursor) -> int:
         """Return up to where a stream is known at a cursor: a gap from there on is still to tell."""

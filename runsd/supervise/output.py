@@ -87,7 +87,8 @@ async def copy_live(output: Output, live: Live, exited: asyncio.Event) -> int | 
             return None
     ended_us = now_us()
     if await woken(exited, _EXIT_FOLLOWS_S):
-        compared = max(output.capture.positions.values()) < LOOK_BYTES
+        # In a record a byte that is not UTF-8 has become three.
+        compared = max(output.capture.positions.values()) < LOOK_BYTES // 3
         if compared or await had_finished(output, ended_us):
             return ended_us
     await copy_record(output)

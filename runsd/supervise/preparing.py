@@ -49,6 +49,7 @@ class Preparation:
     async def _pull(self, reference: str) -> ImageFacts:
         if await self._tools.attempts.pulling(self._work):
             self._tell()
+            self._tools.signals.notify("queue")  # it takes nobody's turn while it waits for its image
         log.info("run.pulling", run=self._work.id, attempt=self._work.attempt, image=reference)
         async with self._tools.images.pulling(reference) as pull:
             told = pull.progress

@@ -165,6 +165,7 @@ class UsageMeter:
     async def _measure(self, due: Mapping[str, Watched]) -> list[Measured]:
         for watched in due.values():
             watched.measured()
+        at_us = self._clock()
         counted = await self._cgroups.read_each(map(self._own, due)) if self._cgroups and due else {}
         found = []
         for name, watched in due.items():
@@ -176,7 +177,6 @@ class UsageMeter:
             before = self._last[name].memory_peak_bytes if name in self._last else 0
             peak = max(usage.memory_peak_bytes or usage.memory_bytes, before)
             self._last[name] = Used(usage.cpu_us, peak, "samples")
-            at_us = self._clock()
             found.append(Measured(watched.run_id, watched.attempt, at_us, usage.cpu_us, usage.memory_bytes))
         return found
 

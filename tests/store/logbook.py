@@ -71,7 +71,7 @@ async def open_book(path: Path, *, cap: int = CAP) -> AsyncIterator[Book]:
 
 def entries_of(part: Part) -> list[LogEntry]:
     """Read the entries of a part as a client does; each is written as the model of the SDK writes it."""
-    written = entries(part)
+    written = list(entries(part))
     found = [LogEntry.model_validate_json(json) for _, json in written]
     assert [(entry.cursor, entry.model_dump_json(by_alias=True)) for entry in found] == [
         (str(cursor), json) for cursor, json in written
