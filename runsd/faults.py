@@ -37,6 +37,7 @@ class Step(StrEnum):
     READY = "ready"  # commit: its image is there
     CREATE = "create"  # Engine: the container is made
     CREATED = "created"  # commit: the container's id
+    UNMADE = "unmade"  # commit: it can never be started, and is made anew
     ATTACH = "attach"  # Engine: its output is joined
     START = "start"  # Engine: the container is started
     STARTED = "started"  # commit: it runs

@@ -1,5 +1,6 @@
 """The Docker Engine behind the port: one method per question, each of them one or two calls."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -235,9 +236,15 @@ class DockerEngine(Engine):
         repository, tag = facts.split_reference(name)
         query = {"fromSrc": "-", "repo": repository, "tag": tag, "changes": f'CMD ["{command}"]'}
         layers = Layers()
-        async with self._transport.stream("POST", "/images/create", query=query, body=root) as chunks:
-            async for event in objects(chunks):
-                layers.after(event)  # raises what the Engine says has failed
+        try:
+            async with (
+                asyncio.timeout(START_TIMEOUT_S),
+                self._transport.stream("POST", "/images/create", query=query, body=root) as chunks,
+            ):
+                async for event in objects(chunks):
+                    layers.after(event)  # raises what the Engine says has failed
+        except TimeoutError as failure:
+            raise EngineUnavailable(f"cannot import {name}: no answer in {START_TIMEOUT_S:g} s") from failure
 
     @effect(Step.CREATE_SANDBOX)
     async def create_sandbox(self, request: SandboxRequest) -> str:

@@ -176,6 +176,14 @@ class Attempts:
 
         await self._db.write(job, Step.CREATED)
 
+    async def unmade(self, work: Work) -> None:
+        """Forget a container that was never started and never can be: another one takes its place."""
+
+        def job(db: sqlite3.Connection) -> None:
+            db.execute(SQL["unmade"], {"id": work.id, "attempt": work.attempt})
+
+        await self._db.write(job, Step.UNMADE)
+
     async def started(self, work: Work, started_us: int, *, boot: str, began_us: int) -> bool:
         """Starting → running, by the Engine's own instant; repeating it changes nothing."""
 

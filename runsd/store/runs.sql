@@ -41,6 +41,7 @@ select id, cpu_milli, memory_bytes, gpus, timeout_s, grace_s, deadline_us, stop_
 where phase not in ('queued', 'finished')
 
 -- name: starting
+-- The first condition is what the partial index of live runs needs to be used.
 select count(*) from runs r join attempts a on a.run_id = r.id and a.number = r.attempt
 where r.phase not in ('queued', 'finished') and r.phase = 'starting' and (a.engine is null or a.engine = :engine)
 
@@ -97,6 +98,10 @@ returning id
 -- name: created
 update attempts set container_id = :container_id, engine = :engine
 where run_id = :id and number = :attempt and container_id is null
+
+-- name: unmade
+update attempts set container_id = null, engine = null
+where run_id = :id and number = :attempt and started_us is null
 
 -- name: started
 update runs set phase = 'running', status = 'running', started_us = :started_us,

@@ -39,7 +39,7 @@ from runsd.supervise.engine_disk import explained
 from runsd.supervise.naming import container_name
 from runsd.supervise.output import Live, Output, copy_live, copy_record
 from runsd.supervise.preparing import Preparation
-from runsd.supervise.starting import Start, start_failure
+from runsd.supervise.starting import NoSandbox, Start, start_failure
 from runsd.supervise.stopping import Stopping
 from runsd.supervise.tools import Gone, NotStarted, Tools
 from runsd.supervise.usage import Watched
@@ -87,11 +87,21 @@ class Attempt:
                         stderr_bytes=captured.stderr_bytes,
                         logs_truncated=captured.truncated,
                     )
+            except NoSandbox as gone:
+                await self._unmake()
+                raise EngineUnavailable(f"the sandbox of {self._name} is gone; it is made anew") from gone
             except (Gone, EngineNotFound):
                 ended = await self._verdict.on_absence((await self._own_capture()).captured)
                 await self._uncertain()
             await self._conclude(ended)
-        await self._clear()
+        await self._clear(ended)
+
+    async def _unmake(self) -> None:
+        """Take a container that was never started from the record, and then from the Engine."""
+        await self._tools.attempts.unmade(self._work)
+        self._asking.changed()
+        await self._tools.engine.remove(self._name)
+        self._sandbox = None
 
     async def _uncertain(self) -> Captured:
         """Say in the log of a lost attempt that it may lack something, and return what there is."""
@@ -117,14 +127,16 @@ class Attempt:
             capture = await self._own_capture()
             await capture.remark(f"[runsd: output may be missing here: {failure}]")
             await capture.flush()
-            await self._conclude(await self._verdict.on_exit(container.id, capture.captured, self._stopping))
-            return await self._clear()
+            ended = await self._verdict.on_exit(container.id, capture.captured, self._stopping)
+            await self._conclude(ended)
+            return await self._clear(ended)
         await self._tools.engine.remove(self._name)
         work = await self._asking.work()
         reason = Reason.START_FAILED if work.started_us is None else Reason.LOST
         said = f"runsd could not carry it out and removed its container: {failure}"
-        await self._conclude(Ended(Outcome(reason, said), started_us=work.started_us))
-        return await self._clear()
+        ended = Ended(Outcome(reason, said), started_us=work.started_us)
+        await self._conclude(ended)
+        return await self._clear(ended)
 
     async def _to_its_end(self) -> Ended:
         exited = asyncio.Event()
@@ -150,11 +162,12 @@ class Attempt:
         # Before an image is on record, no container was ever asked for.
         container = None if work.image_id is None else await self._tools.engine.inspect(self._name)
         async with AsyncExitStack() as turn:
+            if container is not None:
+                self._sandbox = container.joined
             if container is None:
                 container = await self._made(work, turn)
             elif container.state is ContainerState.CREATED:
                 await turn.enter_async_context(self._start.turn(work.spec.network))
-            self._sandbox = container.joined
             if work.container_id is None:
                 await self._tools.attempts.created(work, container.id, engine=self._tools.monitor.identity)
             capture = await self._own_capture()
@@ -171,7 +184,9 @@ class Attempt:
         preparation = Preparation(work, self._name, self._tools, self._asking)
         image = await preparation.image()
         await turn.enter_async_context(self._start.turn(work.spec.network))
-        return await preparation.container(image)
+        container = await preparation.container(image)
+        self._sandbox = container.joined
+        return container
 
     async def _check_not_started(self) -> None:
         """Raise NotStarted for a container that was seen running, though its Engine has forgotten that."""
@@ -229,6 +244,8 @@ class Attempt:
         boot, began_us = self._beginning(started_us)
         if await self._tools.attempts.started(work, started_us, boot=boot, began_us=began_us):
             self._tell()
+            if self._start.seen_us is None:
+                self._tools.signals.notify("queue")  # it has left the line of starts without a turn
             self._tools.metrics.waited.observe(max(0, started_us - work.created_us) / 1e6)
             self._log.info("run.running", container=container.id[:12])
         if facts.state is ContainerState.EXITED:
@@ -292,11 +309,13 @@ class Attempt:
         self._tools.tell_end(self._work.id)
         self._tools.signals.notify("queue")
 
-    async def _clear(self) -> None:
+    async def _clear(self, ended: Ended) -> None:
         await self._tools.engine.remove(self._name)
-        if self._sandbox is not None:
-            self._tools.sandboxes.give_back(self._sandbox)
         await self._tools.usage.clear(self._name)
+        if self._sandbox is not None:
+            # Of a lost one a process may be left that the Engine knows nothing of.
+            known = ended.outcome.reason is not Reason.LOST
+            self._tools.sandboxes.give_back(self._sandbox, as_it_is=known)
 
     def _count(self, ended: Ended, *, retried: bool) -> None:
         metrics = self._tools.metrics

@@ -45,8 +45,7 @@ class Pace:
         self._climb = climb
         self._on_low = on_low
         self._on_idle = on_idle
-        self._first: _Line = {}
-        self._others: _Line = {}
+        self._line: _Line = {}
         self._starting = 0
         # Stands for one time during which exactly ``limit`` are under way; None while fewer or more are.
         self._fullness: object | None = None
@@ -64,7 +63,7 @@ class Pace:
     @property
     def waiting(self) -> int:
         """How many wait for their turn."""
-        return len(self._first) + len(self._others)
+        return len(self._line)
 
     @property
     def idle(self) -> bool:
@@ -77,17 +76,17 @@ class Pace:
         return 2 * self.limit + _IN_HAND
 
     @asynccontextmanager
-    async def turn(self, *, first: bool = False) -> AsyncIterator[Turn]:
-        """Wait for a turn and have it until the context is left; ``first`` goes before all others."""
-        with self.in_line(first=first) as turn:
+    async def turn(self) -> AsyncIterator[Turn]:
+        """Wait for a turn and have it until the context is left."""
+        with self.in_line() as turn:
             await turn.here
             yield turn
 
     @contextmanager
-    def in_line(self, *, first: bool = False) -> Iterator[Turn]:
+    def in_line(self) -> Iterator[Turn]:
         """Stand in line, for whoever waits for other things too; leaving ends the turn or the wait."""
-        turn, line = Turn(), self._first if first else self._others
-        line[turn] = None
+        turn = Turn()
+        self._line[turn] = None
         self._call_up()
         try:
             yield turn
@@ -98,13 +97,13 @@ class Pace:
             if turn.here.done() and not turn.here.cancelled():
                 self._end(turn)
             else:
-                line.pop(turn, None)
+                self._line.pop(turn, None)
 
     def _call_up(self) -> None:
         """Let as many come as there is room for."""
-        while self._starting < self.limit and (line := self._first or self._others):
-            turn = next(iter(line))
-            del line[turn]
+        while self._starting < self.limit and self._line:
+            turn = next(iter(self._line))
+            del self._line[turn]
             if turn.here.cancelled():  # its owner is on the way out
                 continue
             self._starting += 1

@@ -37,7 +37,19 @@ class Sandbox:
     @property
     def up_to_date(self) -> bool:
         """Whether a container that the Engine starts now would get the same name servers."""
-        return self.resolvers == _resolvers()
+        try:
+            return self.resolvers == _resolvers()
+        except OSError:  # who cannot look does not know
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """The ids of all sandboxes, of those that run, and of those that no run joins and nobody is making."""
+
+    present: set[str]
+    running: set[str]
+    unused: set[str]
 
 
 class Workshop:
@@ -62,17 +74,17 @@ class Workshop:
         """Take a sandbox apart."""
         await self._engine.remove_sandbox(sandbox)
 
-    async def census(self) -> tuple[set[str], set[str]]:
-        """Return the ids of this installation's sandboxes: those that run, and those that no run joins.
-
-        None of those being made now is among the second.
-        """
+    async def census(self) -> "Census":
+        """Look what sandboxes of this installation there are."""
         labelled = await self._engine.containers({SANDBOX: self._instance})
         found = [one for one in labelled if is_sandbox_name(one.name)]
         runs = await self._engine.containers({INSTANCE: self._instance}) if found else []
         joined = {run.joined for run in runs}
-        unused = {one.id for one in found if one.id not in joined and one.name not in self._making}
-        return {one.id for one in found if one.state == "running"}, unused
+        return Census(
+            present={one.id for one in found},
+            running={one.id for one in found if one.state == "running"},
+            unused={one.id for one in found if one.id not in joined and one.name not in self._making},
+        )
 
     async def _made(self, name: str, network: str) -> Sandbox:
         resolvers = _resolvers()

@@ -28,11 +28,14 @@ NETWORKS = ("none", "bridge")
 a sandbox in the place of its run."""
 
 _EVERY_S = 30.0
+_LOOK_AGAIN_S = 5.0
 _QUIET_S = 0.5
 _AFTER_FAILURE_S = 60.0
 # How long a run may take from the loan to the making of its container.
 _CLAIM_S = 180.0
 _CLOSE_S = 5.0
+# Whatever goes wrong with sandboxes, runs go on without them: no answer, no descriptor, an odd answer.
+_FAILURES = (EngineError, OSError, LookupError, TypeError, ValueError)
 
 
 class Sandboxes:
@@ -55,6 +58,7 @@ class Sandboxes:
         self._tasks: asyncio.TaskGroup | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._strays: set[str] = set()
         self._rests_until_s = 0.0
 
     @property
@@ -86,9 +90,12 @@ class Sandboxes:
         self._lent[sandbox.id] = replace(sandbox, project=project), time.monotonic()
         return sandbox.id
 
-    def give_back(self, sandbox: str) -> None:
-        """Take back a sandbox that no container joins any more, whichever daemon has lent it."""
-        self._begin(self._take_back(sandbox), f"sandbox-back-{sandbox[:12]}")
+    def give_back(self, sandbox: str, *, as_it_is: bool = True) -> None:
+        """Take back a sandbox that no container joins any more, whichever daemon has lent it.
+
+        Not ``as_it_is`` when somebody may be in it still: then it is not lent again however it looks.
+        """
+        self._begin(self._take_back(sandbox, as_it_is=as_it_is), f"sandbox-back-{sandbox[:12]}")
 
     async def serve(self) -> None:
         """Keep the pool for as long as the daemon lives."""
@@ -107,9 +114,10 @@ class Sandboxes:
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await asyncio.gather(*self._under_way)
-                _, unused = await self._workshop.census()
+                # The container of a loan may be on its way still, though who asked for it is gone.
+                unused = (await self._workshop.census()).unused - self._lent.keys()
                 await asyncio.gather(*(self._discard(id) for id in unused))
-        except (EngineError, TimeoutError) as failure:
+        except (*_FAILURES, TimeoutError) as failure:
             log.warning("sandboxes.left_behind", error=str(failure))
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -185,7 +193,7 @@ class Sandboxes:
         self._making += 1
         try:
             self._idle.append(await self._workshop.make(network))
-        except EngineError as failure:  # runs go without, and what is half made is tidied away
+        except _FAILURES as failure:  # runs go without, and what is half made is tidied away
             log.warning("sandbox.not_made", network=network, error=str(failure))
             self._rests_until_s = time.monotonic() + _AFTER_FAILURE_S
         finally:
@@ -193,17 +201,17 @@ class Sandboxes:
 
     # Clearing away
 
-    async def _take_back(self, id: str) -> None:
+    async def _take_back(self, id: str, *, as_it_is: bool) -> None:
         sandbox, _ = self._lent.get(id, (None, 0.0))
         if sandbox is not None:
-            as_new = await sandbox.as_new()
+            self._lent[id] = sandbox, time.monotonic()  # nobody joins it now, and it is not forgotten
+            as_new = as_it_is and await sandbox.as_new()
             self._recycled[sandbox.network] = as_new
-            if as_new and len(self._idle_for(sandbox.network)) < self._most:
-                self._idle.append(sandbox)
-                del self._lent[id]
-                return
+            self._lent.pop(id, None)
+            if as_new and len(self._idle_for(sandbox.network)) < self._most and not self._closing:
+                return self._idle.append(sandbox)
         await self._discard(id)
-        self._lent.pop(id, None)
+        return None
 
     def _drop(self, sandbox: Sandbox) -> None:
         self._begin(self._discard(sandbox.id), f"sandbox-drop-{sandbox.id[:12]}")
@@ -211,7 +219,7 @@ class Sandboxes:
     async def _discard(self, id: str) -> None:
         try:
             await self._workshop.discard(id)
-        except EngineError as failure:
+        except _FAILURES as failure:
             log.warning("sandbox.not_removed", sandbox=id[:12], error=str(failure))
 
     async def _tidy_always(self) -> None:
@@ -221,20 +229,29 @@ class Sandboxes:
                 try:
                     if self._monitor.reachable:
                         await self._tidy()
-                except EngineError as failure:
+                except _FAILURES as failure:
                     log.warning("sandboxes.not_tidied", error=str(failure))
-                await woken(changed, _EVERY_S)
+                if await woken(changed, _LOOK_AGAIN_S if self._strays else _EVERY_S):
+                    self._drop_idle()  # the Engine may have come back with other settings, or be another one
 
     async def _tidy(self) -> None:
         idle_before = {sandbox.id for sandbox in self._idle}
-        running, unused = await self._workshop.census()
-        dead = [one for one in self._idle if one.id in idle_before - running]
-        for sandbox in dead:
+        census = await self._workshop.census()
+        for sandbox in [one for one in self._idle if one.id in idle_before - census.running]:
             self._idle.remove(sandbox)
+            self._drop(sandbox)
         until_s = time.monotonic() - _CLAIM_S
-        forgotten = [id for id, (_, since_s) in self._lent.items() if id in unused and since_s < until_s]
-        for id in forgotten:
-            del self._lent[id]
+        for id in [id for id, (_, since_s) in self._lent.items() if since_s < until_s]:
+            if id in census.unused or id not in census.present:
+                del self._lent[id]
         known = self._lent.keys() | {sandbox.id for sandbox in self._idle}
-        for id in {*(sandbox.id for sandbox in dead), *(unused - known)}:
+        # A container that a former daemon asked for may join one only after it was looked for.
+        strays = census.unused - known
+        for id in strays & self._strays:
             await self._discard(id)
+        self._strays = strays
+
+    def _drop_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for sandbox in idle:
+            self._drop(sandbox)

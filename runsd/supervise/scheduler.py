@@ -85,7 +85,9 @@ class Scheduler:
 
     async def _admit(self) -> bool:
         # Whoever could not be started at once stays in the queue, where priority counts and nothing is held.
-        room = self._pace.enough - await self._attempts.starting(engine=self._monitor.identity)
+        # Those who wait before another try are on no way to a start.
+        starting = await self._attempts.starting(engine=self._monitor.identity) - self._supervisor.pausing
+        room = self._pace.enough - starting
         self._pace.followed = room <= 0
         if room <= 0:
             return False

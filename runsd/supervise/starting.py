@@ -31,6 +31,10 @@ _UNKNOWN = (
 )
 
 
+class NoSandbox(Exception):
+    """The sandbox that a container joins is gone: it can never be started, and is made anew."""
+
+
 class Start:
     """The start of one attempt. ``seen_us`` is when it was seen, in microseconds after the host's boot."""
 
@@ -76,11 +80,13 @@ class Start:
             return False
         facts = await self._tools.engine.inspect(sandbox)
         if facts is None:
-            said = "its sandbox was removed behind runsd's back before it was started"
-            raise NotStarted(Outcome(Reason.LOST, said))
+            raise NoSandbox
         if facts.state is ContainerState.RUNNING:
             return False
-        await self._tools.engine.start_sandbox(sandbox)
+        try:
+            await patiently(lambda: self._tools.engine.start_sandbox(sandbox))
+        except (EngineRefused, EngineConflict, EngineNotFound) as failure:
+            raise start_failure(f"its sandbox: {failure}", facts.exit_code) from failure
         return True
 
     async def _until_started(self, container: ContainerFacts) -> None:

@@ -36,6 +36,7 @@ class Stopping:
         # Measured by clocks that nobody can step, as far back as the host's boot.
         self._started = time.monotonic() - self._ran_s(work)
         self._kill_at: float | None = None
+        self._term_due = False
 
     async def proceed(self) -> float:
         """Do what is due, and return in how many seconds to look again."""
@@ -50,8 +51,10 @@ class Stopping:
                 return 0.0
             grace_s = work.spec.stop_grace_seconds - self._since_s(work.stop_us)
             self._kill_at = time.monotonic() + max(0.0, grace_s)
-            if grace_s > 0:
-                await self._signal("SIGTERM")
+            self._term_due = grace_s > 0
+        if self._term_due and (self._kill_at is None or time.monotonic() < self._kill_at):
+            await self._signal("SIGTERM")
+        self._term_due = False
         return await self._kill_when_due()
 
     async def _record(self, work: Work) -> bool:

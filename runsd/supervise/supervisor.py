@@ -28,11 +28,17 @@ class Supervisor:
         self._on_end = on_end
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
+        self._pausing: set[str] = set()
 
     @property
     def supervised(self) -> set[str]:
         """The ids of the runs that have a task."""
         return set(self._tasks)
+
+    @property
+    def pausing(self) -> int:
+        """How many wait before their next try."""
+        return len(self._pausing)
 
     def take_up(self, run_id: str) -> None:
         """See a live run to its end, unless somebody does already."""
@@ -96,8 +102,13 @@ class Supervisor:
 
     async def _pause(self, run_id: str, seconds: float) -> None:
         """Wait before the next try; a word of the run's owner or the Engine's return ends it early."""
-        with self._tools.signals.listening(f"ask:{run_id}", "engine") as word:
-            await woken(word, seconds)
+        self._pausing.add(run_id)
+        self._tools.signals.notify("queue")
+        try:
+            with self._tools.signals.listening(f"ask:{run_id}", "engine") as word:
+                await woken(word, seconds)
+        finally:
+            self._pausing.discard(run_id)
 
 
 def _says_nothing(failure: Exception) -> bool:

@@ -162,11 +162,11 @@ def test_killed_with_one_lent_the_run_goes_on_and_every_old_sandbox_goes(fresh: 
     (idle,) = set(running(fresh)) - {lent}
     fresh.kill9()
     fresh.start()
-    assert eventually(lambda: idle not in running(fresh))
+    assert eventually(lambda: idle not in running(fresh), within_s=30)
     assert lent in running(fresh)
     fresh.open_gate(handle.id)
     assert handle.wait(30).stdout == "done\n"
-    assert eventually(lambda: lent not in running(fresh))
+    assert eventually(lambda: lent not in running(fresh), within_s=30)
 
 
 def test_a_run_whose_sandbox_has_ended_starts_that_first(fresh: Daemon) -> None:
@@ -174,6 +174,25 @@ def test_a_run_whose_sandbox_has_ended_starts_that_first(fresh: Daemon) -> None:
     fresh.eye.kill(sandbox)
     result = fresh.run("echo", "here", network="none")
     assert (result.status, result.stdout) == (Status.SUCCEEDED, "here\n")
+
+
+@pytest.mark.parametrize("point", ["", f"before:{Step.UNMADE}", f"after:{Step.UNMADE}"])
+def test_a_run_whose_sandbox_was_removed_before_its_start_is_made_anew(fresh: Daemon, point: str) -> None:
+    fresh.kill9()
+    fresh.start(RUNSD_FAULT=f"before:{Step.START}#2")
+    warmed(fresh, "none")
+    handle = fresh.submit("echo", "here", network="none")
+    fresh.await_death()
+    assert fresh.inspect(handle.id)["State"]["Status"] == "created"
+    sandbox = joined(fresh, handle.id)
+    assert sandbox is not None
+    fresh.eye.remove_container(sandbox, force=True)
+    if point:
+        fresh.start_doomed(point)
+        fresh.await_death()
+    fresh.start()
+    result = handle.wait(30)
+    assert (result.status, result.stdout, result.attempt) == (Status.SUCCEEDED, "here\n", 1)
 
 
 @pytest.mark.parametrize("point", [f"before:{Step.IMPORT_SANDBOX}", f"after:{Step.IMPORT_SANDBOX}"])

@@ -188,6 +188,7 @@ ELSEWHERE: dict[Step, str] = {
     Step.COPY_DATABASE: "tests/store/test_migrations.py",
     Step.MIGRATE: "tests/store/test_migrations.py",
     Step.IMPORT_SANDBOX: "tests/daemon/test_sandboxes.py",
+    Step.UNMADE: "tests/daemon/test_sandboxes.py",
     **dict.fromkeys(
         [
             Step.ADD_VOLUME, Step.CREATE_VOLUME, Step.KEEP_VOLUME, Step.DISCARD_VOLUME, Step.REMOVE_VOLUME,

@@ -14,7 +14,7 @@ ONCE = ("image", "create", "attach", "start", "wait", "logs", "remove")
 
 @pytest.fixture(scope="module")
 def stage(serve_proxied: ServeProxied) -> Iterator[tuple[Daemon, Proxy]]:
-    with serve_proxied() as stage:
+    with serve_proxied(RUNSD_SANDBOX__POOL="0") as stage:
         yield stage
 
 

@@ -1,4 +1,4 @@
-"""Turns: in order, the privileged first, never too many, none lost; learned from only where it is fair."""
+"""Turns: in order, never too many, none lost; learned from only where it is fair."""
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
@@ -22,10 +22,10 @@ class Starts:
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self._go: dict[str, asyncio.Event] = {}
 
-    async def ask(self, *names: str, first: bool = False) -> None:
+    async def ask(self, *names: str) -> None:
         for name in names:
             self._go[name] = asyncio.Event()
-            self.tasks[name] = asyncio.create_task(self._start(name, first=first))
+            self.tasks[name] = asyncio.create_task(self._start(name))
             await settle()
 
     async def end(self, *names: str) -> None:
@@ -34,8 +34,8 @@ class Starts:
             await self.tasks[name]
         await settle()
 
-    async def _start(self, name: str, *, first: bool) -> None:
-        async with self.pace.turn(first=first) as turn:
+    async def _start(self, name: str) -> None:
+        async with self.pace.turn() as turn:
             self.begun.append(name)
             await self._go[name].wait()
             turn.started("none")
@@ -62,14 +62,6 @@ async def test_turns_come_in_order_and_never_more_than_the_limit() -> None:
     await starts.end("a", "c", "d")
     assert starts.begun == ["a", "b", "c", "d"]
     assert (starts.pace.starting, starts.pace.waiting) == (0, 0)
-
-
-async def test_first_goes_before_those_who_came_earlier() -> None:
-    starts = Starts(paced(1, begin=1))
-    await starts.ask("a", "b", "c")
-    await starts.ask("x", "y", first=True)
-    await starts.end("a", "x", "y", "b", "c")
-    assert starts.begun == ["a", "x", "y", "b", "c"]
 
 
 async def test_who_is_cancelled_while_waiting_leaves_no_trace() -> None:
