@@ -18,28 +18,27 @@ NETWORKS = ("none", "bridge")
 
 def burst(bench: Bench) -> Iterator[Figure]:
     """Measure bursts on each network, everyone at the concurrency at which it is quickest."""
-    others = {
-        name: _quickest(contestant, bench)
-        for name, contestant in {
-            "docker": bench.docker,
-            "podman": bench.podman,
-            "raw": RawEngine(bench.engine, images.BUSYBOX),
-        }.items()
-        if contestant is not None
+    others: dict[str, Command | RawEngine | None] = {
+        "docker": bench.docker,
+        "podman": bench.podman,
+        "raw": RawEngine(bench.engine, images.BUSYBOX),
     }
     with daemon() as ours:
         runsd = Runsd(ours)
         runsd.burst(4, "none")
         for network in NETWORKS:
-            yield from _measured(bench, runsd, others, network)
+            quickest = {
+                name: _quickest(one, bench, network) for name, one in others.items() if one is not None
+            }
+            yield from _measured(bench, runsd, quickest, network)
 
 
-def _quickest(contestant: Command | RawEngine, bench: Bench) -> Command | RawEngine:
+def _quickest(contestant: Command | RawEngine, bench: Bench, network: str) -> Command | RawEngine:
     """Try a few concurrencies, and keep the one that is through first."""
     heats = [contestant.using(at_once) for at_once in bench.scale.heat_at_once]
     if len(heats) == 1:
         return heats[0]
-    seconds = [_seconds(heat, bench.scale.heat_runs, "none") for heat in heats]
+    seconds = [_seconds(heat, bench.scale.heat_runs, network) for heat in heats]
     return heats[seconds.index(min(seconds))]
 
 

@@ -23,15 +23,22 @@ def capture(bench: Bench) -> Iterator[Figure]:
     """Measure a program that writes faster than anybody reads; every byte must arrive."""
     say("capture of output")
     script, size = _program(bench.scale.capture_bytes)
+    left: list[str] = []
     with daemon() as ours:
         contestants: dict[str, Callable[[], int]] = {"runsd": lambda: _runsd(ours, script)}
         if (command := bench.docker) is not None:
             contestants |= {
                 "docker_run": lambda: _docker_run(command, script),
-                "docker_logs": lambda: _docker_logs(command, script),
+                "docker_logs": lambda: _docker_logs(command, script, left),
             }
+
+        def tidy() -> None:  # the removal of such a record takes a while
+            ours.settle()
+            while left:
+                bench.engine.remove_container(left.pop())
+
         taken = alternate(
-            contestants, lambda one: size / 1e6 / _seconds(one, size), rounds=bench.scale.rounds
+            contestants, lambda one: size / 1e6 / _seconds(one, size, tidy), rounds=bench.scale.rounds
         )
     for name in contestants:
         if name != "runsd":
@@ -45,11 +52,13 @@ def _program(wanted: int) -> tuple[str, int]:
     return f"yes {LINE} | head -n {lines} >/part; cat {again}", TIMES * lines * (len(LINE) + 1)
 
 
-def _seconds(capture: Callable[[], int], size: int) -> float:
+def _seconds(capture: Callable[[], int], size: int, tidy: Callable[[], None]) -> float:
     begun = time.perf_counter()
     if (got := capture()) != size:
         raise RuntimeError(f"{got} of {size} bytes arrived")
-    return time.perf_counter() - begun
+    took = time.perf_counter() - begun
+    tidy()
+    return took
 
 
 def _runsd(ours: Daemon, script: str) -> int:
@@ -62,14 +71,13 @@ def _docker_run(command: Command, script: str) -> int:
     return _read([*command.run, "--network", "none", command.image, "sh", "-c", script])
 
 
-def _docker_logs(command: Command, script: str) -> int:
+def _docker_logs(command: Command, script: str, left: list[str]) -> int:
     docker = command.run[: command.run.index("run")]
     start = [*docker, "run", "--detach", "--network", "none", command.image, "sh", "-c", script]
     container = subprocess.run(start, check=True, capture_output=True, text=True).stdout.strip()
-    try:
-        return _read([*docker, "logs", "--follow", container])
-    finally:
-        subprocess.run([*docker, "rm", "--force", container], check=True, stdout=subprocess.DEVNULL)
+    got = _read([*docker, "logs", "--follow", container])
+    left.append(container)
+    return got
 
 
 def _read(command: list[str]) -> int:

@@ -16,7 +16,8 @@ from runsd_sdk import RunsClient
 
 SMALL = {"requests": {"cpu": "1", "memory": "64Mi"}}
 DISK = "/var/tmp"  # noqa: S108  # /tmp may be memory, where a durable write costs nothing
-SETTLE_S, STILL_S = 60.0, 0.3
+# The daemon makes sandboxes when there was quiet for half a second: that is its own affair too.
+SETTLE_S, STILL_S = 60.0, 0.8
 # What is measured is runsd, not its admission: the host is promised many times over.
 ROOMY = {"RUNSD_CAPACITY__CPU": "1000", "RUNSD_CAPACITY__MEMORY": "256Gi"}
 
@@ -55,10 +56,10 @@ class Daemon:
 
     def _containers(self) -> set[tuple[str, bool]]:
         """Return the ids of its containers, and whether each is one of a run that does not run."""
-        mine = {"label": f"io.runsd.instance={self.served.instance}"}
         return {
             (each["Id"], "io.runsd.run" in each["Labels"] and each["State"] != "running")
-            for each in self.engine.containers(all=True, filters=mine)
+            for label in serving.LABELS
+            for each in self.engine.containers(all=True, filters={"label": f"{label}={self.served.instance}"})
         }
 
 

@@ -14,7 +14,7 @@ from runsd_sdk import RunsdError
 from benchmarks.daemon import DISK, Daemon, daemon, no_op
 from benchmarks.follow import age_ms, clock
 from benchmarks.footprint import cpu_share, sleepers
-from benchmarks.queued import admit_ms, page_ms, standing
+from benchmarks.queued import admit_ms, blocked, page_ms, standing
 from benchmarks.rounds import say
 from benchmarks.statistic import quantile
 from benchmarks.wire import Wire, encoded
@@ -87,6 +87,7 @@ def of_history() -> Curve:
         with tempfile.TemporaryDirectory(prefix="runsd-bench-", dir=DISK) as folder:
             asyncio.run(history.make(Path(folder) / "runsd.db", history.History(count)))
             with daemon({**ROOM_FOR_SLEEPERS, **KEEP}, folder=Path(folder)) as ours:
+                blocked(ours)
                 boot: Point = {"boot, s": ours.served.boot_seconds}
                 points.append({**boot, **_no_ops(ours), **_pages(ours), **_submits(ours), **_memory(ours)})
     return _curve("history", "runs that are over", HISTORY, points)
@@ -121,7 +122,7 @@ def _admission(ours: Daemon) -> Point:
 
 
 def _pages(ours: Daemon) -> Point:
-    taken = page_ms(ours, PAGES)
+    taken = page_ms(ours, PAGES, page="/v1/runs?limit=50")
     return {"a page p50, ms": quantile(taken, 0.5), "a page p99, ms": quantile(taken, 0.99)}
 
 

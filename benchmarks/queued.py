@@ -37,13 +37,18 @@ def queued(bench: Bench) -> Iterator[Figure]:
 def standing(count: int) -> Iterator[Daemon]:
     """Lend a daemon with so many runs in a queue that does not move."""
     with daemon(TWO_CORES) as ours:
-        blocker = ours.client.create(**sleeper())
-        while blocker.refresh().started_at is None:
-            time.sleep(0.02)
+        blocked(ours)
         queue(ours, count, resources=BOTH)
         admit_ms(ours, 1)
         page_ms(ours, 1)
         yield ours
+
+
+def blocked(ours: Daemon) -> None:
+    """Have a run hold a little of everything: who wants all that there is has to wait."""
+    blocker = ours.client.create(**sleeper())
+    while blocker.refresh().started_at is None:
+        time.sleep(0.02)
 
 
 def admit_ms(ours: Daemon, times: int) -> list[float]:
@@ -57,12 +62,12 @@ def admit_ms(ours: Daemon, times: int) -> list[float]:
     return taken
 
 
-def page_ms(ours: Daemon, times: int) -> list[float]:
-    """Return how long a page of the queue takes, each time that it is asked for."""
+def page_ms(ours: Daemon, times: int, *, page: str = PAGE) -> list[float]:
+    """Return how long a page of the list takes, of the queue for example, each time that it is asked for."""
     wire, taken = Wire(ours.served.host), []
     for _ in range(times):
         begun = time.perf_counter()
-        wire.get(PAGE)
+        wire.get(page)
         taken.append(1000 * (time.perf_counter() - begun))
     wire.close()
     return taken

@@ -13,12 +13,14 @@ def alternate(
 ) -> dict[str, tuple[V, ...]]:
     """Measure everyone once in each round, and return by name what was measured, round by round.
 
-    Each round begins with another contestant: nobody always comes behind the same neighbour.
+    Each round begins with another contestant, and every other one goes on backwards: nobody always comes behind
+    the same neighbour.
     """
     names = list(contestants)
     measured: dict[str, list[V]] = {name: [] for name in names}
     for number in range(rounds):
-        for name in rotated(names, number):
+        first, *others = rotated(names, number)
+        for name in (first, *(reversed(others) if number % 2 else others)):
             measured[name].append(measure(contestants[name]))
     return {name: tuple(values) for name, values in measured.items()}
 

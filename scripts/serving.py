@@ -16,6 +16,8 @@ from runsd_sdk import DaemonUnreachable, RunsClient
 
 READY_SECONDS = 30
 STOP_SECONDS = 30
+LABELS = ("io.runsd.instance", "io.runsd.sandbox")
+"""Whose containers are whose: both have the daemon's instance as their value."""
 RUNSD = Path(sys.executable).with_name("runsd")
 
 
@@ -68,12 +70,14 @@ def served(folder: Path, **settings: str) -> Iterator[Served]:
 
 def sweep(instance: str) -> list[str]:
     """Remove and name what that daemon left on the Engine."""
-    mine = {"label": f"io.runsd.instance={instance}"}
+    runs, sandboxes = ({"label": f"{label}={instance}"} for label in LABELS)
     with images.connect() as docker:
-        containers = docker.containers(all=True, filters=mine)
+        containers = [
+            each for mine in (runs, sandboxes) for each in docker.containers(all=True, filters=mine)
+        ]
         for container in containers:
             docker.remove_container(container["Id"], force=True)
-        volumes = docker.volumes(filters=mine)["Volumes"] or []
+        volumes = docker.volumes(filters=runs)["Volumes"] or []
         for volume in volumes:
             docker.remove_volume(volume["Name"])
     for place in ("runsd", "*/runsd"):  # cgroup v2, v1

@@ -43,8 +43,8 @@ def test_contestants_take_turns_and_everyone_begins_once() -> None:
     measured = alternate(
         {"a": "a", "b": "b", "c": "c"}, lambda one: turns.append(one) or len(turns), rounds=3
     )
-    assert turns == ["a", "b", "c", "b", "c", "a", "c", "a", "b"]
-    assert measured == {"a": (1, 6, 8), "b": (2, 4, 9), "c": (3, 5, 7)}
+    assert turns == ["a", "b", "c", "b", "a", "c", "c", "a", "b"]
+    assert measured == {"a": (1, 5, 8), "b": (2, 4, 9), "c": (3, 6, 7)}
     assert rotated([], 1) == []
 
 
