@@ -13,8 +13,8 @@ def alternate(
 ) -> dict[str, tuple[V, ...]]:
     """Measure everyone once in each round, and return by name what was measured, round by round.
 
-    Each round begins with another contestant, and every other one goes on backwards: nobody always comes behind
-    the same neighbour.
+    Each round begins with another contestant, and every other one goes on backwards: nobody always comes
+    behind the same neighbour.
     """
     names = list(contestants)
     measured: dict[str, list[V]] = {name: [] for name in names}

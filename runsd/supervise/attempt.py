@@ -13,8 +13,7 @@ nothing final is written and the container is left alone.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -36,10 +35,10 @@ from runsd.store.ended import Ended
 from runsd.supervise.asking import Asking
 from runsd.supervise.confirm import complete
 from runsd.supervise.engine_disk import explained
+from runsd.supervise.launch import Launch
 from runsd.supervise.naming import container_name
-from runsd.supervise.output import Live, Output, copy_live, copy_record
-from runsd.supervise.preparing import Preparation
-from runsd.supervise.starting import NoSandbox, Start, start_failure
+from runsd.supervise.output import Output
+from runsd.supervise.starting import NoSandbox, start_failure
 from runsd.supervise.stopping import Stopping
 from runsd.supervise.tools import Gone, NotStarted, Tools
 from runsd.supervise.usage import Watched
@@ -65,11 +64,10 @@ class Attempt:
         self._name = container_name(work.id, work.attempt)
         self._log = log.bind(run=work.id, attempt=work.attempt)
         self._asking = Asking(work, tools)
-        self._start = Start(self._name, tools, self._asking)
+        self._launch = Launch(work, self._name, tools, self._asking)
         self._verdict = Verdict(work, self._name, tools)
         self._capture: Capture | None = None
         self._stopping: Stopping | None = None
-        self._sandbox: str | None = None
 
     async def carry_out(self) -> None:
         """Bring the attempt to its end, store that, and clean up."""
@@ -88,20 +86,13 @@ class Attempt:
                         logs_truncated=captured.truncated,
                     )
             except NoSandbox as gone:
-                await self._unmake()
+                await self._launch.undo()
                 raise EngineUnavailable(f"the sandbox of {self._name} is gone; it is made anew") from gone
             except (Gone, EngineNotFound):
                 ended = await self._verdict.on_absence((await self._own_capture()).captured)
                 await self._uncertain()
             await self._conclude(ended)
         await self._clear(ended)
-
-    async def _unmake(self) -> None:
-        """Take a container that was never started from the record, and then from the Engine."""
-        await self._tools.attempts.unmade(self._work)
-        self._asking.changed()
-        await self._tools.engine.remove(self._name)
-        self._sandbox = None
 
     async def _uncertain(self) -> Captured:
         """Say in the log of a lost attempt that it may lack something, and return what there is."""
@@ -141,58 +132,13 @@ class Attempt:
     async def _to_its_end(self) -> Ended:
         exited = asyncio.Event()
         async with AsyncExitStack() as reading:
-            container, output = await self._under_way(reading, exited)
+            container, output = await self._launch.under_way(reading, self._own_capture, exited)
             await self._watch(container, output)
             exited.set()
             live_ended_us = await self._end_of(output)
         capture = await self._own_capture()
         await complete(Output(self._tools.engine, container.id, capture, self._tools.logs), live_ended_us)
         return await self._verdict.on_exit(container.id, capture.captured, self._stopping)
-
-    # The start
-
-    async def _under_way(
-        self, reading: AsyncExitStack, exited: asyncio.Event
-    ) -> tuple[ContainerFacts, asyncio.Task[int | None]]:
-        """Return the container, made and started where it was not, and the reading of its output.
-
-        It is made in its turn, not before: those that wait cost the Engine nothing, and nothing to cancel.
-        """
-        work = await self._asking.work()
-        # Before an image is on record, no container was ever asked for.
-        container = None if work.image_id is None else await self._tools.engine.inspect(self._name)
-        async with AsyncExitStack() as turn:
-            if container is not None:
-                self._sandbox = container.joined
-            if container is None:
-                container = await self._made(work, turn)
-            elif container.state is ContainerState.CREATED:
-                await turn.enter_async_context(self._start.turn(work.spec.network))
-            if work.container_id is None:
-                await self._tools.attempts.created(work, container.id, engine=self._tools.monitor.identity)
-            capture = await self._own_capture()
-            output = await reading.enter_async_context(self._output(container, capture, exited))
-            if container.state is ContainerState.CREATED:
-                await self._check_not_started()
-                await self._start.of(container)
-        return container, output
-
-    async def _made(self, work: Work, turn: AsyncExitStack) -> ContainerFacts:
-        """Make the container when its turn has come; a pull takes none."""
-        if work.container_id is not None:
-            raise Gone
-        preparation = Preparation(work, self._name, self._tools, self._asking)
-        image = await preparation.image()
-        await turn.enter_async_context(self._start.turn(work.spec.network))
-        container = await preparation.container(image)
-        self._sandbox = container.joined
-        return container
-
-    async def _check_not_started(self) -> None:
-        """Raise NotStarted for a container that was seen running, though its Engine has forgotten that."""
-        if (await self._asking.work()).started_us is not None:
-            said = "the Engine forgot that it ran (after a power cut, say); its exit cannot be known"
-            raise NotStarted(Outcome(Reason.LOST, said))
 
     # The output, and the exit
 
@@ -202,34 +148,6 @@ class Attempt:
             self._capture = await self._tools.logs.capture(self._work.id, self._work.attempt)
         await self._capture.flush()
         return self._capture
-
-    @asynccontextmanager
-    async def _output(
-        self, container: ContainerFacts, capture: Capture, exited: asyncio.Event
-    ) -> AsyncIterator[asyncio.Task[int | None]]:
-        """Read the output from before the start; the value is awaited for its end.
-
-        Live output is complete only if this very connection was there before the start: a container that
-        another one's late start has set going in between is read from the Engine's own record, and so is
-        every one that comes later or was lost on the way.
-        """
-        engine = self._tools.engine
-        async with AsyncExitStack() as stack:
-            output = Output(engine, container.id, capture, self._tools.logs)
-            live = None
-            if container.state is ContainerState.CREATED:
-                pieces = await stack.enter_async_context(engine.attach(container.id))
-                facts = await engine.inspect(container.id)
-                if facts is not None and facts.state is ContainerState.CREATED:
-                    live = Live(pieces, stack.aclose)
-            copying: Coroutine[Any, Any, int | None]
-            copying = copy_record(output) if live is None else copy_live(output, live, exited)
-            task = asyncio.create_task(copying, name=f"output-{self._name}")
-            try:
-                yield task
-            finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
 
     async def _watch(self, container: ContainerFacts, output: asyncio.Task[Any]) -> None:
         """See the container through its run: started, perhaps asked to stop, exited."""
@@ -244,7 +162,7 @@ class Attempt:
         boot, began_us = self._beginning(started_us)
         if await self._tools.attempts.started(work, started_us, boot=boot, began_us=began_us):
             self._tell()
-            if self._start.seen_us is None:
+            if self._launch.seen_us is None:
                 self._tools.signals.notify("queue")  # it has left the line of starts without a turn
             self._tools.metrics.waited.observe(max(0, started_us - work.created_us) / 1e6)
             self._log.info("run.running", container=container.id[:12])
@@ -269,8 +187,8 @@ class Attempt:
 
     def _beginning(self, started_us: int) -> tuple[str, int]:
         """Return in which boot of the host, and when after it, the container was started."""
-        if self._start.seen_us is not None:
-            return self._tools.boot, self._start.seen_us
+        if self._launch.seen_us is not None:
+            return self._tools.boot, self._launch.seen_us
         began_us = since_boot_us() - max(0, self._tools.clock() - started_us)
         return (self._tools.boot if began_us >= 0 else AN_EARLIER_BOOT), began_us
 
@@ -312,10 +230,10 @@ class Attempt:
     async def _clear(self, ended: Ended) -> None:
         await self._tools.engine.remove(self._name)
         await self._tools.usage.clear(self._name)
-        if self._sandbox is not None:
+        if self._launch.sandbox is not None:
             # Of a lost one a process may be left that the Engine knows nothing of.
             known = ended.outcome.reason is not Reason.LOST
-            self._tools.sandboxes.give_back(self._sandbox, as_it_is=known)
+            self._tools.sandboxes.give_back(self._launch.sandbox, as_it_is=known)
 
     def _count(self, ended: Ended, *, retried: bool) -> None:
         metrics = self._tools.metrics
