@@ -69,6 +69,7 @@ class Launch:
         image = await preparation.image()
         await turn.enter_async_context(self._start.turn(work.spec.network))
         container = await preparation.container(image)
+        self._start.ordinary = preparation.quick
         self.sandbox = container.joined
         return container
 

@@ -19,13 +19,17 @@ _PROGRESS_EVERY_S = 2.0
 
 
 class Preparation:
-    """What comes before the start of one attempt. Raises NotStarted when it cannot be, or was cancelled."""
+    """What comes before the start of one attempt. Raises NotStarted when it cannot be, or was cancelled.
+
+    It was not ``quick`` where a sandbox was made for it first.
+    """
 
     def __init__(self, work: Work, name: str, tools: Tools, asking: Asking) -> None:
         self._work = work
         self._name = name
         self._tools = tools
         self._asking = asking
+        self.quick = True
 
     async def image(self) -> ImageFacts:
         """Make sure of the image."""
@@ -77,7 +81,9 @@ class Preparation:
         engine, sandboxes, spec = self._tools.engine, self._tools.sandboxes, self._work.spec
         mounts = await self._mounts()
         cgroup_parent = await self._tools.usage.prepare(self._name)
-        sandbox = await sandboxes.lend(spec.network, self._work.project)
+        loan = await sandboxes.lend(spec.network, self._work.project)
+        sandbox = loan.sandbox if loan else None
+        self.quick = not (loan and loan.made)
         request = self._request(image, mounts, cgroup_parent=cgroup_parent, sandbox=sandbox)
         try:
             created = await patiently(lambda: engine.create(request))

@@ -9,7 +9,7 @@ joins which, are the truth for a daemon that comes after this one too.
 import asyncio
 import time
 from collections.abc import Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -36,6 +36,14 @@ _CLAIM_S = 180.0
 _CLOSE_S = 5.0
 # Whatever goes wrong with sandboxes, runs go on without them: no answer, no descriptor, an odd answer.
 _FAILURES = (EngineError, OSError, LookupError, TypeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """A sandbox, by its container's id, and whether it was made while its run waited."""
+
+    sandbox: str
+    made: bool
 
 
 class Sandboxes:
@@ -71,8 +79,8 @@ class Sandboxes:
         """How many are in use."""
         return len(self._lent)
 
-    async def lend(self, network: str, project: str) -> str | None:
-        """Lend a sandbox to one run and return its container's id; None where the run does better without.
+    async def lend(self, network: str, project: str) -> Loan | None:
+        """Lend a sandbox to one run; None where the run does better without.
 
         In a crowd one is made where none is ready: whoever waits behind uses it again. A single run is
         started without, and the next one finds one.
@@ -81,14 +89,14 @@ class Sandboxes:
             return None
         self._demand[network].note(time.monotonic())
         self._signals.notify("sandboxes")
-        sandbox = self._ready(network, project)
+        sandbox, made = self._ready(network, project), False
         if sandbox is None and self._is_crowd(network):
             await asyncio.shield(self._begin(self._make(network), f"sandbox-for-{network}"))
-            sandbox = self._ready(network, project)
+            sandbox, made = self._ready(network, project), True
         if sandbox is None:
             return None
         self._lent[sandbox.id] = replace(sandbox, project=project), time.monotonic()
-        return sandbox.id
+        return Loan(sandbox.id, made)
 
     def give_back(self, sandbox: str, *, as_it_is: bool = True) -> None:
         """Take back a sandbox that no container joins any more, whichever daemon has lent it.

@@ -36,11 +36,14 @@ class NoSandbox(Exception):
 
 
 class Start:
-    """The start of one attempt. ``seen_us`` is when it was seen, in microseconds after the host's boot."""
+    """The start of one attempt. ``seen_us`` is when it was seen, in microseconds after the host's boot.
+
+    From one that is not ``ordinary``, for it had to wait for a sandbox, no pace is learned.
+    """
 
     def __init__(self, name: str, tools: Tools, asking: Asking) -> None:
         self.seen_us: int | None = None
-        self._joined = False
+        self.ordinary = True
         self._name = name
         self._tools = tools
         self._asking = asking
@@ -54,12 +57,11 @@ class Start:
                 if not turn.here.done():
                     await self._asking.check_stop("before it was started")
             yield
-            if self.seen_us is not None:  # starts of one kind take about as long as each other
-                turn.started(f"{network}, joined" if self._joined else network)
+            if self.seen_us is not None and self.ordinary:
+                turn.started(network)  # starts of one kind take about as long as each other
 
     async def of(self, container: ContainerFacts) -> None:
         """Start a container. Raises NotStarted when that cannot be or was cancelled, Gone when it is gone."""
-        self._joined = container.joined is not None
         await self._asking.check_stop("before it was started")
         try:
             await self._until_started(container)
@@ -83,6 +85,7 @@ class Start:
             raise NoSandbox
         if facts.state is ContainerState.RUNNING:
             return False
+        self.ordinary = False
         try:
             await patiently(lambda: self._tools.engine.start_sandbox(sandbox))
         except (EngineRefused, EngineConflict, EngineNotFound) as failure:
