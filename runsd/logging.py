@@ -3,7 +3,14 @@
 import logging
 import sys
 
-import structlog
+# structlog imports rich where it can, to print tracebacks in colour: 5 MiB that a daemon has no use for.
+_IS_FIRST = not {"structlog", "rich"} & sys.modules.keys()
+if _IS_FIRST:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+
+if _IS_FIRST:
+    del sys.modules["rich"]
 
 
 def configure(*, json: bool | None = None) -> None:
