@@ -122,8 +122,8 @@ class Sandboxes:
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await asyncio.gather(*self._under_way)
-                # The container of a loan may be on its way still, though who asked for it is gone.
-                unused = (await self._workshop.census()).unused - self._lent.keys()
+                # A container that is on its way still, though who asked for it is gone, is made anew.
+                unused = (await self._workshop.census()).unused
                 await asyncio.gather(*(self._discard(id) for id in unused))
         except (*_FAILURES, TimeoutError) as failure:
             log.warning("sandboxes.left_behind", error=str(failure))
