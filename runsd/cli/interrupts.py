@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -16,6 +17,9 @@ from runsd.cli.session import say
 
 if TYPE_CHECKING:
     from runsd_sdk import RunsClient
+
+
+_ON_ITS_WAY_S = 0.5
 
 
 class Detached(Exception):
@@ -33,6 +37,7 @@ def interrupts(client: "RunsClient", *, unconfirmed: int = NOT_THE_PROGRAM) -> "
     try:
         yield found
     except Detached:
+        found.listen()
         say(found.parting())
         raise typer.Exit(unconfirmed if found.unconfirmed else CANCELLED) from None
     finally:
@@ -49,6 +54,8 @@ class Interrupts:
         self._client = client
         self._runs: list[str] = []
         self._confirmed: set[str] = set()
+        self._asking: list[threading.Thread] = []
+        self._left = False
 
     @property
     def unconfirmed(self) -> bool:
@@ -63,11 +70,20 @@ class Interrupts:
 
     def heard(self, _number: int, _frame: FrameType | None) -> None:
         """Answer a SIGINT."""
+        if self._left:
+            return  # it is leaving already
         if self.asked:
+            self._left = True
             raise Detached
         self.asked = True
         _remark(f"cancelling {self._what()}; Ctrl-C again leaves without waiting")
         self._begin(self._runs)
+
+    def listen(self) -> None:
+        """Wait a moment for a confirmation that is on its way."""
+        until = time.monotonic() + _ON_ITS_WAY_S
+        for thread in self._asking:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def parting(self) -> str:
         """Return what becomes of the runs that are left alone."""
@@ -90,7 +106,9 @@ class Interrupts:
 
     def _begin(self, run_ids: Sequence[str]) -> None:
         # In a thread: the stream goes on meanwhile, and a second Ctrl-C is heard at once.
-        threading.Thread(target=self._cancel, args=(list(run_ids),), daemon=True).start()
+        thread = threading.Thread(target=self._cancel, args=(list(run_ids),), daemon=True)
+        self._asking.append(thread)
+        thread.start()
 
     def _cancel(self, run_ids: list[str]) -> None:
         from runsd_sdk import RunsdError
