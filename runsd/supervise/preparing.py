@@ -1,5 +1,7 @@
 """Preparation: an image that is there and a container that is made, or the reason why that cannot be."""
 
+import asyncio
+
 import structlog
 from runsd_sdk import quantity
 from runsd_sdk.run import Reason
@@ -11,6 +13,7 @@ from runsd.store.attempts import Work
 from runsd.supervise.asking import Asking
 from runsd.supervise.naming import container_labels
 from runsd.supervise.patience import patiently
+from runsd.supervise.sandboxes import Loan
 from runsd.supervise.tools import NotStarted, Tools
 
 log = structlog.get_logger()
@@ -78,10 +81,10 @@ class Preparation:
     async def container(self, image: ImageFacts) -> ContainerFacts:
         """Make the container."""
         await self._asking.check_stop("before its container was made")
-        engine, sandboxes, spec = self._tools.engine, self._tools.sandboxes, self._work.spec
+        engine, sandboxes = self._tools.engine, self._tools.sandboxes
         mounts = await self._mounts()
         cgroup_parent = await self._tools.usage.prepare(self._name)
-        loan = await sandboxes.lend(spec.network, self._work.project)
+        loan = await self._loan()
         sandbox = loan.sandbox if loan else None
         self.quick = not (loan and loan.made)
         request = self._request(image, mounts, cgroup_parent=cgroup_parent, sandbox=sandbox)
@@ -99,6 +102,25 @@ class Preparation:
         if sandbox is not None and container.joined != sandbox:  # an earlier try has made it
             sandboxes.give_back(sandbox)
         return container
+
+    async def _loan(self) -> Loan | None:
+        """Ask for a sandbox; whoever is asked to stop while one is being made needs none."""
+        sandboxes = self._tools.sandboxes
+        lending = asyncio.create_task(
+            sandboxes.lend(self._work.spec.network, self._work.project), name=f"loan-{self._name}"
+        )
+        try:
+            while not lending.done():
+                await self._asking.done_or_asked(lending, within_s=None)
+                if not lending.done():
+                    await self._asking.check_stop("before its container was made")
+            return lending.result()
+        except BaseException:
+            lending.cancel()
+            (left,) = await asyncio.gather(lending, return_exceptions=True)
+            if isinstance(left, Loan):
+                sandboxes.give_back(left.sandbox)
+            raise
 
     async def _mounts(self) -> list[Mount]:
         asked = self._work.spec.volume_mounts
