@@ -83,7 +83,8 @@ class Interrupts:
         """Wait a moment for a confirmation that is on its way."""
         until = time.monotonic() + _ON_ITS_WAY_S
         for thread in self._asking:
-            thread.join(max(0.0, until - time.monotonic()))
+            if thread.is_alive():  # the second may come while the first still starts it
+                thread.join(max(0.0, until - time.monotonic()))
 
     def parting(self) -> str:
         """Return what becomes of the runs that are left alone."""

@@ -109,7 +109,7 @@ def test_detached_too_it_cancels_what_was_being_submitted(daemon: Daemon) -> Non
 def test_leaving_while_submitting_is_not_130(daemon: Daemon) -> None:
     with submitting(daemon, "run", *NET, daemon.image, "true") as process:
         said = twice(process)
-    assert process.returncode == 125
+    assert process.returncode == 125, said
     assert "left while submitting; what the daemon has taken goes on" in said
 
 
