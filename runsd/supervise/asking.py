@@ -59,6 +59,13 @@ class Asking:
             self._asked.clear()
             self._stale = True
 
+    async def done_unless_stopped(self, task: asyncio.Future[Any], when: str) -> None:
+        """Wait until a task is done. Raises NotStarted, as ``check_stop`` does, once the run is to stop."""
+        while not task.done():
+            await self.done_or_asked(task, within_s=None)
+            if not task.done():
+                await self.check_stop(when)
+
     async def check_stop(self, when: str) -> None:
         """Raise NotStarted when the run is to stop; ``when`` goes into its message."""
         work = await self.work()

@@ -45,12 +45,12 @@ class Launch:
         # Before an image is on record, no container was ever asked for.
         container = None if work.image_id is None else await self._tools.engine.inspect(self._name)
         async with AsyncExitStack() as turn:
-            if container is not None:
-                self.sandbox = container.joined
             if container is None:
                 container = await self._made(work, turn)
-            elif container.state is ContainerState.CREATED:
-                await turn.enter_async_context(self._start.turn(work.spec.network))
+            else:
+                self.sandbox = container.joined
+                if container.state is ContainerState.CREATED:
+                    await turn.enter_async_context(self._start.turn(work.spec.network))
             if work.container_id is None:
                 await self._tools.attempts.created(work, container.id, engine=self._tools.monitor.identity)
             capture = await own_capture()

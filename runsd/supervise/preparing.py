@@ -110,10 +110,7 @@ class Preparation:
             sandboxes.lend(self._work.spec.network, self._work.project), name=f"loan-{self._name}"
         )
         try:
-            while not lending.done():
-                await self._asking.done_or_asked(lending, within_s=None)
-                if not lending.done():
-                    await self._asking.check_stop("before its container was made")
+            await self._asking.done_unless_stopped(lending, "before its container was made")
             return lending.result()
         except BaseException:
             lending.cancel()

@@ -144,12 +144,11 @@ class Sandboxes:
         for owner in (project, None):
             for sandbox in self._idle_for(network):
                 if sandbox.project == owner:
-                    self._idle.remove(sandbox)
                     if sandbox.up_to_date:
+                        self._idle.remove(sandbox)
                         return sandbox
                     self._drop(sandbox)
         for sandbox in self._idle_for(network)[:1]:  # another project's makes room for a new one
-            self._idle.remove(sandbox)
             self._drop(sandbox)
         return None
 
@@ -181,7 +180,6 @@ class Sandboxes:
             wanted = self._demand[network].wanted(time.monotonic(), most=self._most)
             if wanted == 0:
                 for sandbox in self._idle_for(network):
-                    self._idle.remove(sandbox)
                     self._drop(sandbox)
             while (
                 self._lacks(network, min(wanted, 1) if one_each else wanted)
@@ -222,6 +220,8 @@ class Sandboxes:
         return None
 
     def _drop(self, sandbox: Sandbox) -> None:
+        """Take apart one of the idle ones."""
+        self._idle.remove(sandbox)
         self._begin(self._discard(sandbox.id), f"sandbox-drop-{sandbox.id[:12]}")
 
     async def _discard(self, id: str) -> None:
@@ -240,13 +240,14 @@ class Sandboxes:
                 except _FAILURES as failure:
                     log.warning("sandboxes.not_tidied", error=str(failure))
                 if await woken(changed, _LOOK_AGAIN_S if self._strays else _EVERY_S):
-                    self._drop_idle()  # the Engine may have come back with other settings, or be another one
+                    # The Engine may have come back with other settings, or be another one.
+                    for sandbox in list(self._idle):
+                        self._drop(sandbox)
 
     async def _tidy(self) -> None:
         idle_before = {sandbox.id for sandbox in self._idle}
         census = await self._workshop.census()
         for sandbox in [one for one in self._idle if one.id in idle_before - census.running]:
-            self._idle.remove(sandbox)
             self._drop(sandbox)
         until_s = time.monotonic() - _CLAIM_S
         for id in [id for id, (_, since_s) in self._lent.items() if since_s < until_s]:
@@ -258,8 +259,3 @@ class Sandboxes:
         for id in strays & self._strays:
             await self._discard(id)
         self._strays = strays
-
-    def _drop_idle(self) -> None:
-        idle, self._idle = self._idle, []
-        for sandbox in idle:
-            self._drop(sandbox)

@@ -52,10 +52,7 @@ class Start:
     async def turn(self, network: str) -> AsyncIterator[None]:
         """Wait for a turn among the starts, and have it; whoever is asked to stop meanwhile needs none."""
         with self._tools.pace.in_line() as turn:
-            while not turn.here.done():
-                await self._asking.done_or_asked(turn.here, within_s=None)
-                if not turn.here.done():
-                    await self._asking.check_stop("before it was started")
+            await self._asking.done_unless_stopped(turn.here, "before it was started")
             yield
             if self.seen_us is not None and self.ordinary:
                 turn.started(network)  # starts of one kind take about as long as each other
