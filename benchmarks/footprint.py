@@ -29,13 +29,16 @@ def footprint(bench: Bench) -> Iterator[Figure]:
         idle = _resident(ours)
         sleepers(ours, scale.sleepers)
         running = _resident(ours)
-        share = cpu_share(ours, scale.idle_seconds)
+        young = cpu_share(ours, scale.idle_seconds)
+        time.sleep(scale.youth_seconds)
+        old = cpu_share(ours, scale.idle_seconds)
         queue(ours, scale.queued, resources=LARGE)
         queued = _resident(ours)
     yield figure("memory.idle", [idle / 2**20])
     yield figure("memory.running", [(running - idle) / 1024 / scale.sleepers], note=f"{scale.sleepers} runs")
     yield figure("memory.queued", [(queued - running) / 1024 / scale.queued], note=f"{scale.queued:,} runs")
-    yield figure("cpu.idle", [100 * share], note=f"{scale.sleepers} runs, {scale.idle_seconds:g} s")
+    for key, share in (("cpu.idle", old), ("cpu.young", young)):
+        yield figure(key, [100 * share], note=f"{scale.sleepers} runs, {scale.idle_seconds:g} s")
 
 
 def sleepers(ours: Daemon, count: int) -> None:

@@ -55,6 +55,7 @@ GOALS: Mapping[str, Subject] = {
     "memory.running": Subject("more for each running run", "KiB", at_most(150)),
     "memory.queued": Subject("more for each queued run", "KiB", at_most(2)),
     "cpu.idle": Subject("daemon's CPU with nothing but sleeping runs", "% of a core", at_most(0.5)),
+    "cpu.young": Subject("the same just after their start, when each is measured often", "% of a core"),
     "queue.admit": Subject("submit → admitted behind a long queue, p50", "ms", at_most(1.1), "a short one"),
     "queue.list": Subject("a page of a long queue, p99", "ms", at_most(1.1), "a short one"),
     "peers.single": Subject("one run, submit → result", "ms", None, PREFECT),

@@ -1,4 +1,4 @@
-"""What it costs to have more: queued runs, running runs, finished runs, followers."""
+"""What it costs to have more: queued runs, runs at once, running runs, finished runs, followers."""
 
 import asyncio
 import tempfile
@@ -11,6 +11,8 @@ from pathlib import Path
 import history
 from runsd_sdk import RunsdError
 
+from benchmarks.contestants import Runsd
+from benchmarks.crowd import through_a_crowd
 from benchmarks.daemon import DISK, Daemon, daemon, no_op
 from benchmarks.follow import age_ms, clock
 from benchmarks.footprint import cpu_share, sleepers
@@ -20,6 +22,7 @@ from benchmarks.statistic import quantile
 from benchmarks.wire import Wire, encoded
 
 QUEUED = (1, 10, 100, 1000, 10_000)
+AT_ONCE = (10, 100, 1000)
 RUNNING = (1, 10, 100, 300)
 HISTORY = (1000, 10_000, 100_000, 1_000_000)
 FOLLOWERS = (1, 2, 4, 8, 16, 32, 64)
@@ -54,6 +57,18 @@ def of_queue() -> Curve:
         with standing(count) as ours:
             points.append({**_admission(ours), **_pages(ours), **_submits(ours), **_memory(ours)})
     return _curve("queued", "runs in the queue", QUEUED, points)
+
+
+def of_crowds() -> Curve:
+    """Measure with more and more runs submitted at once, all of which may start."""
+    points = []
+    with daemon(ROOM_FOR_SLEEPERS) as ours:
+        blocked(ours)
+        Runsd(ours).burst(AT_ONCE[0], "none")
+        for count in AT_ONCE:
+            say(f"{count} at once")
+            points.append(through_a_crowd(ours, count, encoded(_never())))
+    return _curve("crowd", "runs submitted at once", AT_ONCE, points)
 
 
 def of_running() -> Curve:
@@ -106,6 +121,7 @@ def of_followers() -> Curve:
 
 CURVES: Mapping[str, Callable[[], Curve]] = {
     "queued": of_queue,
+    "crowd": of_crowds,
     "running": of_running,
     "history": of_history,
     "followers": of_followers,

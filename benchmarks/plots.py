@@ -20,6 +20,7 @@ BARS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 }
 CURVES = {
     "queued": "What a longer queue costs",
+    "crowd": "What it costs to submit more at once",
     "running": "What more running runs cost",
     "history": "What a longer history costs",
     "followers": "What more followers of one log cost",

@@ -4,7 +4,7 @@ import http.client
 import json
 import socket
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from runsd_sdk import fields
@@ -26,13 +26,13 @@ class Wire(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
     def post(self, path: str, body: bytes) -> bytes:
-        """Create something, as the SDK does: with a key that makes a repetition harmless."""
+        """Create or change something, as the SDK does: with a key that makes a repetition harmless."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
-        return self._ask("POST", path, http.client.CREATED, body, headers)
+        return self._ask("POST", path, (http.client.CREATED, http.client.OK), body, headers)
 
     def get(self, path: str) -> bytes:
         """Read something."""
-        return self._ask("GET", path, http.client.OK)
+        return self._ask("GET", path, (http.client.OK,))
 
     def lines(self, path: str) -> Iterator[dict[str, Any]]:
         """Follow lines of JSON to their end; the connection is of no use after that."""
@@ -43,12 +43,17 @@ class Wire(http.client.HTTPConnection):
                     yield json.loads(line)
 
     def _ask(
-        self, method: str, path: str, expected: int, body: bytes | None = None, headers: Any = None
+        self,
+        method: str,
+        path: str,
+        expected: Container[int],
+        body: bytes | None = None,
+        headers: Any = None,
     ) -> bytes:
         self.request(method, path, body, headers or {})
         with self.getresponse() as answer:
             content = answer.read()
-        if answer.status != expected:
+        if answer.status not in expected:
             raise RuntimeError(f"cannot {method} {path}: {answer.status} {content[:500]!r}")
         return content
 
