@@ -69,7 +69,7 @@ class Call:
 class Proxy:
     """Stands at ``host`` for the Engine behind ``engine_socket``, in a thread of its own.
 
-    One request per connection: whoever would keep one is told that it will be closed.
+    It keeps its clients' connections as the Engine does, and asks the Engine over a new one each time.
     """
 
     def __init__(self, engine_socket: Path, socket: Path) -> None:
@@ -170,53 +170,71 @@ class Proxy:
         try:
             # Whoever cannot be asked, or leaves, is told as the Engine tells it: the connection is closed.
             with contextlib.suppress(OSError, EOFError, aiohttp.ClientError):
-                await self._pass(reader, writer)
+                early: bytes | None = b""
+                while early is not None:
+                    early = await self._pass(early, reader, writer)
         finally:
             writer.transport.abort() if _cancelled() else writer.close()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
+    async def _pass(
+        self, early: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes | None:
+        """Pass on a request, of which ``early`` has been read, and its answer.
+
+        Return what was read of the next one, or None when there can be none on this connection.
+        """
+        head = early + await reader.readuntil(b"\r\n\r\n")
         call = Call.parse(head)
         self.calls[call.kind] += 1
         hold = self._holding(call)
         if hold is not None and not hold.forwarded and not await hold.wait():
-            return
+            return None
         if call.kind == "remove":
             await self.witness.look(call.container)
         up_reader, up_writer = await asyncio.open_unix_connection(self._engine_socket)
         try:
             up_writer.write(_last(head) if call.kind != "attach" else head)
-            sending = asyncio.create_task(_send(reader, up_writer, ends=call.kind not in _NOTED))
+            sending = asyncio.create_task(
+                _send(reader, up_writer, _body_bytes(head), ends=call.kind not in _NOTED)
+            )
             try:
-                await self._answer(call, hold, up_reader, writer)
+                again = await self._answer(call, hold, up_reader, writer)
             finally:
                 sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
+                (sent,) = await asyncio.gather(sending, return_exceptions=True)
         finally:
             up_writer.transport.abort()
+        if not again:
+            return None
+        return sent if isinstance(sent, bytes) else b""
 
     async def _answer(
         self, call: Call, hold: Hold | None, answer: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    ) -> bool:
         if hold is not None and hold.forwarded and not await hold.wait():
-            return
+            return False
         kept = bytearray()
         number = -1  # the head of the answer comes by itself, before the program has begun
-        while piece := await answer.read(_PIECE_BYTES):
+        head = await answer.readuntil(b"\r\n\r\n")
+        again = _has_an_end(head)
+        piece = head.replace(b"Connection: close\r\n", b"") if again else head
+        while piece:
             if call.kind in _NOTED and len(kept) < _KEPT_BYTES:
                 kept += piece
             elif writer.is_closing():
-                return
+                return False
             if call.kind == "attach" and self.spoil is not None and number >= 0:
                 piece = self.spoil(number, piece)
             number += 1
             with contextlib.suppress(ConnectionError):
                 writer.write(piece)
                 await writer.drain()
+            piece = await answer.read(_PIECE_BYTES)
         if call.kind == "create":
             self.witness.created(call.query.get("name", [""])[0], bytes(kept))
         elif call.kind == "start":
             self.witness.started(call.container, bytes(kept))
+        return again
 
     def _holding(self, call: Call) -> Hold | None:
         return next((hold for hold in self._holds if hold.takes(call.kind, call.container)), None)
@@ -227,16 +245,41 @@ def _last(head: bytes) -> bytes:
     return head.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n"
 
 
-async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, ends: bool) -> None:
-    """Pass on what the client sends; when it leaves, the Engine is told by the end of what we send."""
+def _body_bytes(head: bytes) -> int | None:
+    """Return how long the body behind a request's head is; None where only its end tells."""
+    if re.search(rb"^Transfer-Encoding:", head, re.IGNORECASE | re.MULTILINE):
+        return None
+    length = re.search(rb"^Content-Length: *(\d+)", head, re.IGNORECASE | re.MULTILINE)
+    return int(length[1]) if length else 0
+
+
+def _has_an_end(head: bytes) -> bool:
+    """Say whether an answer ends otherwise than by the end of its connection."""
+    framed = rb"^(?:Content-Length:|Transfer-Encoding: *chunked)|^HTTP/1.1 (?:204|304)"
+    return re.search(framed, head, re.IGNORECASE | re.MULTILINE) is not None
+
+
+async def _send(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body_bytes: int | None, *, ends: bool
+) -> bytes:
+    """Pass on the body; when the client leaves, the Engine is told by the end of what we send.
+
+    Behind a body of known size comes the next request: return its first byte, and read no further.
+    """
+    left = body_bytes
     with contextlib.suppress(ConnectionError):
-        while piece := await reader.read(_PIECE_BYTES):
+        while piece := await reader.read(_PIECE_BYTES if left is None else min(left, _PIECE_BYTES) or 1):
+            if left == 0:
+                return piece
+            if left is not None:
+                left -= len(piece)
             writer.write(piece)
             await writer.drain()
         if ends:
             writer.transport.abort()
         else:
             writer.write_eof()
+    return b""
 
 
 def _cancelled() -> bool:
