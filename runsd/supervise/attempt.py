@@ -87,7 +87,7 @@ class Attempt:
                     )
             except NoSandbox as gone:
                 await self._launch.undo()
-                raise EngineUnavailable(f"the sandbox of {self._name} is gone; it is made anew") from gone
+                raise EngineUnavailable(f"{gone}; {self._name} is made anew with another") from gone
             except (Gone, EngineNotFound):
                 ended = await self._verdict.on_absence((await self._own_capture()).captured)
                 await self._uncertain()

@@ -84,7 +84,9 @@ class Launch:
         await self._tools.attempts.unmade(self._work)
         self._asking.changed()
         await self._tools.engine.remove(self._name)
-        self.sandbox = None
+        if self.sandbox is not None:
+            self._tools.sandboxes.give_back(self.sandbox, as_it_is=False)
+            self.sandbox = None
 
 
 @asynccontextmanager

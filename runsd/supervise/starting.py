@@ -32,7 +32,7 @@ _UNKNOWN = (
 
 
 class NoSandbox(Exception):
-    """The sandbox that a container joins is gone: it can never be started, and is made anew."""
+    """The sandbox that a container joins is gone, or can't be started: both are made anew."""
 
 
 class Start:
@@ -79,14 +79,15 @@ class Start:
             return False
         facts = await self._tools.engine.inspect(sandbox)
         if facts is None:
-            raise NoSandbox
+            raise NoSandbox(f"sandbox {sandbox[:12]} is gone")
         if facts.state is ContainerState.RUNNING:
             return False
         self.ordinary = False
         try:
             await patiently(lambda: self._tools.engine.start_sandbox(sandbox))
         except (EngineRefused, EngineConflict, EngineNotFound) as failure:
-            raise start_failure(f"its sandbox: {failure}", facts.exit_code) from failure
+            # An Engine that was killed while it started one refuses to start it ever again.
+            raise NoSandbox(f"sandbox {sandbox[:12]} cannot be started: {failure}") from failure
         return True
 
     async def _until_started(self, container: ContainerFacts) -> None:

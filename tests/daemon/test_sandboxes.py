@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import docker
 import pytest
@@ -174,6 +175,25 @@ def test_a_run_whose_sandbox_has_ended_starts_that_first(fresh: Daemon) -> None:
     fresh.eye.kill(sandbox)
     result = fresh.run("echo", "here", network="none")
     assert (result.status, result.stdout) == (Status.SUCCEEDED, "here\n")
+
+
+@pytest.mark.needs("root")
+def test_a_run_whose_sandbox_can_never_be_started_is_made_anew_with_another(fresh: Daemon) -> None:
+    tasks = next(Path("/run").glob("**/io.containerd.runtime.v2.task/moby"), None)
+    if tasks is None:
+        pytest.skip("the Engine's containerd keeps its tasks elsewhere")
+    sandbox = warmed(fresh, "none")
+    fresh.eye.kill(sandbox)
+    fresh.eye.wait(sandbox)
+    left = tasks / sandbox  # as by an Engine that was killed while it started this one
+    assert eventually(lambda: not left.exists(), within_s=30)
+    left.mkdir()
+    try:
+        result = fresh.run("echo", "here", network="none")
+        assert (result.status, result.stdout, result.attempt) == (Status.SUCCEEDED, "here\n", 1)
+        assert eventually(lambda: sandbox not in leaks.sandboxes(fresh.eye, fresh.instance), within_s=30)
+    finally:
+        left.rmdir()
 
 
 @pytest.mark.parametrize("point", ["", f"before:{Step.UNMADE}", f"after:{Step.UNMADE}"])
