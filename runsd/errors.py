@@ -2,9 +2,11 @@
 
 RunsdError
 ├── Refused          the request can never be right on this host (422)
+│   └── TooLarge            it is more than this host takes (413)
 ├── Unknown          no such thing (404)
 ├── Conflicting      right, but not in this state (409)
 ├── NotNow           right, but the host cannot take it at the moment (503)
+├── SourceFailed     what a run is made of cannot be had (422)
 └── EngineError      the Docker Engine said no, or nothing
     ├── EngineUnavailable   it cannot be asked: never a fact about a run
     ├── EngineNotFound      it does not know the image, container or volume
@@ -40,6 +42,12 @@ class Refused(RunsdError):
         self.errors = tuple(errors)
 
 
+class TooLarge(Refused):
+    """More than this host takes."""
+
+    code = "too_large"
+
+
 class Unknown(RunsdError):
     """Nothing by that id."""
 
@@ -56,6 +64,12 @@ class NotNow(RunsdError):
     """A request to repeat later."""
 
     code = "unavailable"
+
+
+class SourceFailed(RunsdError):
+    """A source that cannot be had: the sentence says why and what to do, and holds no credentials."""
+
+    code = "source_failed"
 
 
 class EngineError(RunsdError):

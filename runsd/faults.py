@@ -1,8 +1,8 @@
 """Fault points: every step of the daemon that leaves a trace, and the crash that a test may order there.
 
 All that the daemon does to the world passes one of two seams: a commit (``Sqlite.write`` takes the name of
-its step) or a call of the Engine (``effect`` marks the methods). Each step has a point before and a point
-after its trace is left, where a process with ``RUNSD_FAULT=before:finish`` or
+its step) or a call of the Engine, of git, or for files (``effect`` marks the methods). Each step has a point
+before and a point after its trace is left, where a process with ``RUNSD_FAULT=before:finish`` or
 ``RUNSD_FAULT=after:log_chunks#3`` (at the third passage) kills itself with SIGKILL. Without that variable a
 point is one comparison and nothing else.
 """
@@ -30,6 +30,8 @@ class Step(StrEnum):
     CANCEL = "cancel"  # commit: a cancel is asked for, or ends a queued run
     CHANGE = "change"  # commit: another deadline, other labels
     EXPIRE = "expire"  # commit: queued for too long
+    FETCH_SOURCE = "fetch_source"  # git: a repository's mirror has the commit that a run needs
+    STORE_UPLOAD = "store_upload"  # file: a source that was sent is there, whole
     ADMIT = "admit"  # commit: an attempt is made
     PULLING = "pulling"  # commit: its image is being fetched
     PULL_PROGRESS = "pull_progress"  # commit: how far that is

@@ -50,9 +50,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.why": BELOW,
     "runsd.store": BELOW,
     "runsd.engine": BELOW,
+    "runsd.sources": BELOW,
     "runsd.logs": BELOW | {"runsd.engine.port"},
     "runsd.supervise": LOOPS,
-    "runsd.api": STORED | {"runsd.supervise", "runsd.intake", "runsd.why"},
+    "runsd.api": STORED | {"runsd.supervise", "runsd.intake", "runsd.sources", "runsd.why"},
     "runsd.doctor": {"runsd_sdk", *LEAVES, "runsd.admission", "runsd.intake", "runsd.engine"},
     "runsd.doctor.databases": {
         "runsd_sdk",

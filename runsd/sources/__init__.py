@@ -1,0 +1,1 @@
+"""What Python runs are made of: mirrors of git repositories, and uploads."""
