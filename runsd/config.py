@@ -16,6 +16,7 @@ from runsd_sdk.spec import Cpu, Memory
 from runsd.errors import Refused
 
 _PREFIX = "RUNSD_"
+_LISTS = ("allow", "local")
 
 
 def _is_size(value: str | int) -> str | int:
@@ -148,6 +149,36 @@ class SandboxSettings(_Section):
     )
 
 
+class SourceSettings(_Section):
+    """What Python runs are made of: uploads, and mirrors of git repositories."""
+
+    max_bytes: Size = Field("256Mi", description="the largest source that may be uploaded")
+    keep_days: Annotated[float, Field(ge=0)] = Field(
+        30, description="uploads and mirrors that no run uses for so long are removed; 0 keeps them for ever"
+    )
+    local: list[str] = Field([], description="directories of this host whose git repositories runs may use")
+    git_timeout_seconds: Annotated[float, Field(gt=0)] = Field(
+        120, description="a git that fetches and says nothing for this long is ended"
+    )
+    git_config: str | None = Field(
+        None,
+        description="a file of git's settings for fetching, such as credential helpers; no other is read",
+    )
+
+    @field_validator("local")
+    @classmethod
+    def _are_absolute(cls, value: list[str]) -> list[str]:
+        for place in value:
+            if not place.startswith("/"):
+                raise ValueError(f"{place!r} is no absolute path; write it from the root")
+        return value
+
+    @property
+    def upload_bytes(self) -> int:
+        """The largest upload, in bytes."""
+        return quantity.memory_bytes(self.max_bytes, minimum=1)
+
+
 class Settings(_Section):
     """All settings, section by section."""
 
@@ -160,6 +191,7 @@ class Settings(_Section):
     billing: BillingSettings = BillingSettings()
     network: NetworkSettings = NetworkSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    sources: SourceSettings = SourceSettings()
 
     @property
     def host_cpu_milli(self) -> int:
@@ -267,5 +299,5 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str
     for variable, text in sorted(environment.items()):
         if variable.startswith(_PREFIX) and "__" in variable:
             section, _, key = variable.removeprefix(_PREFIX).lower().partition("__")
-            value = [part for part in text.split(",") if part] if key == "allow" else text
+            value = [part for part in text.split(",") if part] if key in _LISTS else text
             yield variable, f"{section}.{key}", value

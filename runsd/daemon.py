@@ -29,6 +29,7 @@ from runsd.logs.samples import Samples
 from runsd.metrics import Metrics
 from runsd.signals import Signals
 from runsd.sockets import listening_socket
+from runsd.sources.uploads import Uploads
 from runsd.store.attempts import Attempts
 from runsd.store.database import instance_of, open_database
 from runsd.store.events import Events
@@ -174,6 +175,9 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             retention, kept_logs, files, hurry=lambda: not disk.enough,
             settings=settings.retention, metrics=metrics, signals=signals, clock=clock,
         )  # fmt: skip
+        uploads = Uploads(
+            places.data_dir / "sources" / "uploads", max_bytes=settings.sources.upload_bytes, clock=clock
+        )
         services = Services(
             settings=settings,
             capacity=capacity,
@@ -183,6 +187,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             events=Events(db),
             volumes=volumes,
             engine_volumes=engine_volumes,
+            uploads=uploads,
             usage_lines=UsageLines(db),
             logs=LogReader(logs_db),
             samples=samples,

@@ -19,7 +19,7 @@ _ERRORS: Final = {
     HTTPStatus.NOT_FOUND: "Nothing by that id",
     HTTPStatus.CONFLICT: "The present state forbids it",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not JSON by its Content-Type",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is of another type by its Content-Type",
     HTTPStatus.UNPROCESSABLE_ENTITY: "A field is wrong; errors names it and the remedy",
     HTTPStatus.SERVICE_UNAVAILABLE: "Not now; repeat later",
 }
@@ -72,6 +72,9 @@ def _operation(route: Route, named: Mapping[Any, Any]) -> dict[str, Any]:
     if route.body is not None:
         content = {"application/json": {"schema": named[route.body]}}
         operation["requestBody"] = {"required": True, "content": content}
+    if route.takes is not None:
+        content = {route.takes: {"schema": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -100,11 +103,12 @@ def _responses(route: Route, named: Mapping[Any, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {media.split(";")[0]: {"schema": {"type": "string"}} for media in route.media}
     if route.answer is not None:
         content["application/json"] = {"schema": named[route.answer]}
+    repeats = route.keyed or route.takes is not None
     success = {"description": HTTPStatus(route.status).phrase, **({"content": content} if content else {})}
     problem = {"application/problem+json": {"schema": named[Problem]}}
     return {
         str(route.status): success,
-        **({"200": {**success, "description": "An earlier request's answer"}} if route.keyed else {}),
+        **({"200": {**success, "description": "An earlier request's answer"}} if repeats else {}),
         **{str(int(s)): {"description": text, "content": problem} for s, text in _ERRORS.items()},
     }
 

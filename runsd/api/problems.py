@@ -17,14 +17,18 @@ from runsd.errors import (
     NotNow,
     Refused,
     RunsdError,
+    SourceFailed,
+    TooLarge,
     Unknown,
 )
 
 STATUS_OF: Final[dict[type[RunsdError], HTTPStatus]] = {
     Refused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Unknown: HTTPStatus.NOT_FOUND,
     Conflicting: HTTPStatus.CONFLICT,
     NotNow: HTTPStatus.SERVICE_UNAVAILABLE,
+    SourceFailed: HTTPStatus.UNPROCESSABLE_ENTITY,
     EngineUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     EngineConflict: HTTPStatus.CONFLICT,
     EngineError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from runsd_sdk import host, run, spec
 from runsd_sdk.wire import Answer
 
-from runsd.api import events, logs, runs, system, usage, volumes
+from runsd.api import events, logs, runs, sources, system, usage, volumes
 from runsd.api.call import MIB, Handler, NoQuery, Query
 from runsd.api.streams import NDJSON, SSE, TEXT
 from runsd.metrics import CONTENT_TYPE
@@ -15,13 +15,17 @@ from runsd.metrics import CONTENT_TYPE
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method on one path. ``answer`` None: no JSON; ``media`` names what is answered besides."""
+    """One method on one path. ``answer`` None: no JSON; ``media`` names what is answered besides.
+
+    ``takes`` is the media type of a body that is no JSON: the handler reads it, piece by piece.
+    """
 
     method: str
     path: str
     handler: Handler
     answer: type[Answer] | None
     body: type[BaseModel] | None = None
+    takes: str | None = None
     query: type[Query] = NoQuery
     status: int = 200
     media: tuple[str, ...] = ()
@@ -55,6 +59,8 @@ ROUTES: Final = (
     Route("GET", "/v1/volumes", volumes.page, host.VolumeList),
     Route("GET", _VOLUME, volumes.get, host.Volume),
     Route("DELETE", _VOLUME, volumes.delete, None, status=204),
+    Route("POST", "/v1/sources", sources.create, host.Source, takes=sources.TAR, status=201),
+    Route("GET", "/v1/sources/{id}", sources.get, host.Source),
     Route("GET", "/v1/usage", usage.month, host.Usage, query=usage.UsageQuery, media=(usage.CSV,)),
     Route("GET", "/v1/health", system.health, host.Health),
     Route("GET", "/v1/info", system.info, host.Info),

@@ -12,6 +12,7 @@ from runsd.logs.reader import LogReader
 from runsd.logs.samples import Samples
 from runsd.metrics import Metrics
 from runsd.signals import Signals
+from runsd.sources.uploads import Uploads
 from runsd.store.attempts import Attempts
 from runsd.store.events import Events
 from runsd.store.retention import Retention
@@ -39,6 +40,7 @@ class Services:
     events: Events
     volumes: Volumes
     engine_volumes: EngineVolumes
+    uploads: Uploads
     usage_lines: UsageLines
     logs: LogReader
     samples: Samples

@@ -1,6 +1,7 @@
 """Whatever the document allows or forbids, every route answers as it says and never fails."""
 
 import itertools
+import tarfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,7 @@ CHECKS = [
 CONFIG = SchemathesisConfig.from_dict(
     {"generation": {"max-examples": EXAMPLES, "deterministic": True, "database": "none"}}
 )
+schemathesis.serializer.alias("application/x-tar", "application/octet-stream")
 schema = schemathesis.openapi.from_dict(document(), config=CONFIG)
 
 
@@ -69,13 +71,21 @@ class Target:
         if case.method == "DELETE":
             self._made.pop(noun, None)
         if noun not in self._made:
-            self._made[noun] = self._run() if noun == "runs" else self._volume()
+            make = {"runs": self._run, "volumes": self._volume, "sources": self._source}
+            self._made[noun] = make[noun]()
         return self._made[noun]
 
     def _run(self) -> str:
         handle = self._daemon.client.create(image=NO_IMAGE)
         assert handle.wait(30).reason == "image_pull_failed"
         return handle.id
+
+    def _source(self) -> str:
+        content = tarfile.TarInfo("empty.py").tobuf() + bytes(1024)
+        answer = self._daemon.http.post(
+            "/v1/sources", content=content, headers={"Content-Type": "application/x-tar"}
+        )
+        return str(answer.json()["id"])
 
     def _volume(self) -> str:
         return self._daemon.client.volumes.create(next(self._names)).id

@@ -40,7 +40,7 @@ def test_an_unknown_id_is_404_on_every_route(route: Route, id: str, daemon: Daem
     path = route.path.replace("{id}", id)
     answer = daemon.http.request(route.method, path, json=BODIES.get(route.method))
     problem = refused(answer, 404)
-    assert "list them with GET /v1/" in problem.detail
+    assert re.search(r"list them with GET /v1/|send it .* with POST /v1/sources", problem.detail)
     assert len(problem.detail) < 200
 
 

@@ -189,6 +189,8 @@ ELSEWHERE: dict[Step, str] = {
     Step.MIGRATE: "tests/store/test_migrations.py",
     Step.IMPORT_SANDBOX: "tests/daemon/test_sandboxes.py",
     Step.UNMADE: "tests/daemon/test_sandboxes.py",
+    Step.FETCH_SOURCE: "tests/sources/test_mirrors.py",
+    Step.STORE_UPLOAD: "tests/sources/test_uploads.py",
     **dict.fromkeys(
         [
             Step.ADD_VOLUME, Step.CREATE_VOLUME, Step.KEEP_VOLUME, Step.DISCARD_VOLUME, Step.REMOVE_VOLUME,

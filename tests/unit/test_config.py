@@ -124,6 +124,8 @@ def test_a_list_in_the_environment_is_written_with_commas(file: Path) -> None:
     settings = loaded(file, RUNSD_IMAGES__ALLOW="runsd/*,alpine", RUNSD_NETWORK__ALLOW="lan").settings
     assert settings.images.allow == ["runsd/*", "alpine"]
     assert settings.network.allow == ["lan"]
+    assert loaded(file, RUNSD_SOURCES__LOCAL="/srv/git,/home").settings.sources.local == ["/srv/git", "/home"]
+    assert "sources.local" in refusal(file, RUNSD_SOURCES__LOCAL="git")
 
 
 def test_the_hosts_capacity_is_what_was_said_or_what_is_there_less_the_reserve(file: Path) -> None:

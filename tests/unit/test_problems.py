@@ -14,9 +14,11 @@ from runsd.errors import EngineNotFound, EngineUnavailable, Refused, RunsdError
 
 EXPECTED = {
     "Refused": 422,
+    "TooLarge": 413,
     "Unknown": 404,
     "Conflicting": 409,
     "NotNow": 503,
+    "SourceFailed": 422,
     "EngineError": 503,
     "EngineUnavailable": 503,
     "EngineNotFound": 503,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         DaemonUnreachable,
         Forbidden,
         InvalidAddress,
+        InvalidFolder,
         InvalidSpec,
         NotFound,
         RateLimited,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from runsd_sdk.handle import RunHandle
-    from runsd_sdk.host import Health, Info, Problem, Usage, Volume
+    from runsd_sdk.host import Health, Info, Problem, Source, Usage, Volume
     from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
     from runsd_sdk.spec import Requests, Resources, Retries, RunSpec, VolumeMount
 
@@ -40,11 +41,11 @@ _HOME = {
     "async_client": "AsyncRunsClient",
     "async_handle": "AsyncRunHandle",
     "client": "RunsClient",
-    "errors": "APIStatusError BadRequest Conflict DaemonUnreachable Forbidden InvalidAddress InvalidSpec "
-    "NotFound RateLimited RunCancelled RunFailed RunOutOfMemory RunTimedOut RunsdError ServerError TooLarge "
-    "Unauthorized Unprocessable WaitTimeout",
+    "errors": "APIStatusError BadRequest Conflict DaemonUnreachable Forbidden InvalidAddress InvalidFolder "
+    "InvalidSpec NotFound RateLimited RunCancelled RunFailed RunOutOfMemory RunTimedOut RunsdError "
+    "ServerError TooLarge Unauthorized Unprocessable WaitTimeout",
     "handle": "RunHandle",
-    "host": "Health Info Problem Usage Volume",
+    "host": "Health Info Problem Source Usage Volume",
     "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
     "spec": "Requests Resources Retries RunSpec VolumeMount",
 }
@@ -62,6 +63,7 @@ __all__ = [
     "Health",
     "Info",
     "InvalidAddress",
+    "InvalidFolder",
     "InvalidSpec",
     "LogEntry",
     "Metrics",
@@ -85,6 +87,7 @@ __all__ = [
     "RunsClient",
     "RunsdError",
     "ServerError",
+    "Source",
     "Status",
     "TooLarge",
     "Unauthorized",

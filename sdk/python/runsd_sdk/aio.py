@@ -10,7 +10,7 @@ import httpx2
 
 from runsd_sdk import flows, http
 from runsd_sdk.address import Address
-from runsd_sdk.calls import SSE, Call, Feed
+from runsd_sdk.calls import SSE, Call, Feed, Pieces
 from runsd_sdk.errors import RunsdError
 from runsd_sdk.link import Link
 from runsd_sdk.steps import Emit, Flow, Frame, Open, Outcome, Pause, Read, Step
@@ -73,8 +73,11 @@ class AsyncDriver:
         return None
 
     async def _call(self, call: Call[T]) -> T:
+        options = http.call_options(call)
+        if call.body is not None and not isinstance(call.body, bytes):
+            options["content"] = _pieces(call.body)
         try:
-            response = await self.http.request(**http.call_options(call))
+            response = await self.http.request(**options)
         except http.BROKEN as error:
             raise http.unreachable(error, self.address) from error
         self.link.reached = True
@@ -118,6 +121,12 @@ class _OpenStream:
             return await anext(self._frames, None)
         except http.BROKEN as error:
             raise http.unreachable(error, self._driver.address) from error
+
+
+async def _pieces(body: Pieces) -> AsyncIterator[bytes]:
+    pieces = body.pieces()
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
 
 
 async def _frames(response: httpx2.Response, accept: str) -> AsyncIterator[Frame]:

@@ -1,6 +1,8 @@
 """``AsyncRunsClient``: ``RunsClient`` with await."""
 
+import asyncio
 import builtins
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -11,7 +13,7 @@ from runsd_sdk.async_handle import AsyncRunHandle
 from runsd_sdk.async_volumes import AsyncVolumes
 from runsd_sdk.calls import Stream
 from runsd_sdk.fields import SpecFields
-from runsd_sdk.host import Health, Info, Usage
+from runsd_sdk.host import Health, Info, Source, Usage
 from runsd_sdk.link import Link
 from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunResult, Why
 
@@ -241,6 +243,18 @@ class AsyncRunsClient:
     async def why(self, run_id: str) -> Why:
         """Return why a run is pending, or why it ended, in words and with the next step."""
         return await self._driver.ask(calls.why(run_id))
+
+    async def upload(
+        self, folder: str | os.PathLike[str] = ".", *, max_bytes: int = calls.MOST_PACKED
+    ) -> Source:
+        """Send a directory's files, without what git ignores, as a source for runs.
+
+        The same files are the same source, which is kept once. Raises InvalidFolder for what cannot be sent.
+        """
+        from runsd_sdk import packing  # loads what most programs do without
+
+        with await asyncio.to_thread(packing.pack, folder, max_bytes=max_bytes) as archive:
+            return await self._driver.ask(calls.upload(archive))
 
     async def usage(self, month: str | None = None, *, group_by: str | None = None) -> Usage:
         """Return a month's usage (``"2026-11"``), grouped by ``day``, ``label:KEY``, ``task`` or ``run``."""

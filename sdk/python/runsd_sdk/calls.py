@@ -2,14 +2,14 @@
 
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 from urllib.parse import quote
 
 from runsd_sdk import fields
-from runsd_sdk.host import Health, Info, Usage, Volume, VolumeList
+from runsd_sdk.host import Health, Info, Source, Usage, Volume, VolumeList
 from runsd_sdk.run import Event, EventList, LogEntry, Metrics, Run, RunBatch, RunList, RunResult, Why
 from runsd_sdk.spec import RunPatch, VolumeSpec
 from runsd_sdk.wire import Answer, format_instant
@@ -23,10 +23,24 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 SSE = "text/event-stream"
 TEXT = "text/plain"
+TAR = "application/x-tar"
 BATCH = 1000
 ANSWER_S = 30.0
 SILENCE_S = 60.0  # the daemon sends a sign of life every 15 s
 LONG_POLL_S = 55.0
+MOST_PACKED = 256 * 1024**2  # what the daemon takes, if its operator has not said otherwise
+STORED_S = 300.0  # a large source is read once more and put on the disk before it is answered
+
+
+class Pieces(Protocol):
+    """A body that is too large to be held; it can be read more than once."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes it has."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield them, from the beginning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +54,7 @@ class Call(Generic[T]):
     path: str
     parse: Callable[[bytes], T]
     query: Query = ()
-    body: bytes | None = None
+    body: bytes | Pieces | None = None
     headers: tuple[tuple[str, str], ...] = ()
     accept: str = JSON
     read_s: float = ANSWER_S
@@ -221,6 +235,18 @@ def get_volume(volume: str) -> Call[Volume]:
 def delete_volume(volume: str) -> Call[None]:
     """Delete a volume and what is in it."""
     return Call(method="DELETE", path=f"/v1/volumes/{_segment(volume)}", parse=_nothing)
+
+
+def upload(archive: Pieces) -> Call[Source]:
+    """Send a source. The same bytes are the same source, so it can be sent again."""
+    return Call(
+        method="POST",
+        path="/v1/sources",
+        parse=Source.model_validate_json,
+        body=archive,
+        headers=(("Content-Type", TAR), ("Content-Length", str(archive.size_bytes))),
+        read_s=STORED_S,
+    )
 
 
 def usage(month: str | None = None, *, group_by: str | None = None) -> Call[Usage]:

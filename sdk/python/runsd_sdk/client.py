@@ -1,6 +1,7 @@
 """``RunsClient``: the whole API, blocking."""
 
 import builtins
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -10,7 +11,7 @@ from runsd_sdk import address, calls, fields, flows, streams
 from runsd_sdk.calls import Stream
 from runsd_sdk.fields import SpecFields
 from runsd_sdk.handle import RunHandle
-from runsd_sdk.host import Health, Info, Usage
+from runsd_sdk.host import Health, Info, Source, Usage
 from runsd_sdk.link import Link
 from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunResult, Why
 from runsd_sdk.volumes import Volumes
@@ -225,6 +226,16 @@ class RunsClient:
     def why(self, run_id: str) -> Why:
         """Return why a run is pending, or why it ended, in words and with the next step."""
         return self._driver.ask(calls.why(run_id))
+
+    def upload(self, folder: str | os.PathLike[str] = ".", *, max_bytes: int = calls.MOST_PACKED) -> Source:
+        """Send a directory's files, without what git ignores, as a source for runs.
+
+        The same files are the same source, which is kept once. Raises InvalidFolder for what cannot be sent.
+        """
+        from runsd_sdk import packing  # loads what most programs do without
+
+        with packing.pack(folder, max_bytes=max_bytes) as archive:
+            return self._driver.ask(calls.upload(archive))
 
     def usage(self, month: str | None = None, *, group_by: str | None = None) -> Usage:
         """Return a month's usage (``"2026-11"``), grouped by ``day``, ``label:KEY``, ``task`` or ``run``."""

@@ -4,6 +4,7 @@ RunsdError
 ├── DaemonUnreachable    nobody answered, or the answer broke off: says nothing about a run
 ├── WaitTimeout          the caller's own patience ran out; the run goes on
 ├── InvalidSpec          refused before it was sent (also a ValueError)
+├── InvalidFolder        a directory that cannot be packed (also a ValueError)
 ├── InvalidAddress       RUNSD_HOST or ``host`` cannot be understood (also a ValueError)
 ├── APIStatusError       the daemon said no, with a Problem
 │   ├── BadRequest       400, 415
@@ -58,6 +59,10 @@ class WaitTimeout(RunsdError):
 
 class InvalidAddress(RunsdError, ValueError):
     """An address that names neither a Unix socket nor an HTTP server."""
+
+
+class InvalidFolder(RunsdError, ValueError):
+    """A directory that cannot be packed, and what to do."""
 
 
 class InvalidSpec(RunsdError, ValueError):

@@ -1,4 +1,4 @@
-"""What the host answers about itself: volumes, usage, health, capacity, problems."""
+"""What the host answers about itself: volumes, sources, usage, health, capacity, problems."""
 
 from enum import StrEnum
 from typing import Any
@@ -22,6 +22,15 @@ class VolumeList(Answer):
     """All volumes of a project, by name."""
 
     data: list[Volume]
+
+
+class Source(Answer):
+    """A working directory that was sent, to be named by runs. The same content has the same id."""
+
+    id: str
+    size_bytes: int
+    files: int
+    created_at: Instant
 
 
 class UsageGroup(Answer):

@@ -44,7 +44,7 @@ def transport_options(address: Address) -> dict[str, Any]:
 
 
 def call_options(call: Call[Any]) -> dict[str, Any]:
-    """Return a call as arguments of ``Client.request``."""
+    """Return a call as arguments of ``Client.request``; a body in pieces is still to be made an iterator."""
     return {
         "method": call.method,
         "url": call.path,

@@ -73,8 +73,11 @@ class SyncDriver:
         return None
 
     def _call(self, call: Call[T]) -> T:
+        options = http.call_options(call)
+        if call.body is not None and not isinstance(call.body, bytes):
+            options["content"] = call.body.pieces()
         try:
-            response = self.http.request(**http.call_options(call))
+            response = self.http.request(**options)
         except http.BROKEN as error:
             raise http.unreachable(error, self.address) from error
         self.link.reached = True

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from runsd_sdk import AsyncRunsClient, DaemonUnreachable, LogEntry, NotFound, RunsClient, RunsdError
 
-from tests.unit.sdk.answers import entry, result_json, run_json
+from tests.unit.sdk.answers import NOW, entry, result_json, run_json
 from tests.unit.sdk.server import Server, breaks, event, says, serving, streams
 
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
@@ -49,6 +49,22 @@ async def test_a_submission_that_breaks_is_repeated_with_its_key(tmp_path: Path,
     keys = server.header("Idempotency-Key")
     assert len(keys) == 2
     assert keys[0] == keys[1]
+
+
+@BOTH
+async def test_an_upload_that_breaks_is_sent_again_from_its_beginning(tmp_path: Path, through: Any) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "large").write_bytes(bytes(2**20))
+    source = {"id": "src_1", "sizeBytes": 1, "files": 1, "createdAt": NOW}
+    stored = says(json.dumps(source), status=201)
+    async with serving(tmp_path / "s", breaks, stored) as server:
+        found = await through(server.socket, lambda client: client.upload(tmp_path / "work"))
+    assert found.id == "src_1"
+    lengths = server.header("Content-Length")
+    assert len(lengths) == 2
+    assert int(lengths[0]) == int(lengths[1]) > 2**20
+    assert server.header("Content-Type") == ["application/x-tar"] * 2
+    assert server.header("Transfer-Encoding") == []
 
 
 @BOTH
