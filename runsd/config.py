@@ -16,7 +16,7 @@ from runsd_sdk.spec import Cpu, Memory
 from runsd.errors import Refused
 
 _PREFIX = "RUNSD_"
-_LISTS = ("allow", "local")
+_LISTS = ("allow", "extra_index_urls", "find_links", "local")
 
 
 def _is_size(value: str | int) -> str | int:
@@ -179,6 +179,49 @@ class SourceSettings(_Section):
         return quantity.memory_bytes(self.max_bytes, minimum=1)
 
 
+class EnvironmentSettings(_Section):
+    """The Python packages of runs: where they come from, and how much of them is kept."""
+
+    index_url: str | None = Field(
+        None, description="the package index; PyPI, or the daemon's UV_DEFAULT_INDEX, when not set"
+    )
+    extra_index_urls: list[str] = Field([], description="further indexes, asked before that one")
+    find_links: list[str] = Field([], description="folders or pages with wheels")
+    no_index: bool = Field(default=False, description="ask no index: only find_links")
+    cache_directory: Path | None = Field(
+        None, description="where uv keeps what it has fetched; in the data directory when not set"
+    )
+    cache_max_bytes: Size = Field(
+        "10Gi", description="of a larger cache everything is dropped; 0 for no limit"
+    )
+    resolve_timeout_seconds: Annotated[float, Field(gt=0)] = Field(
+        300, description="requirements that take longer to resolve fail"
+    )
+    resolve_again_seconds: Annotated[float, Field(ge=0)] = Field(
+        3600, description="the same requirements get the same versions for this long"
+    )
+    build_timeout_seconds: Annotated[float, Field(gt=0)] = Field(
+        1800, description="packages that take longer to fetch and install fail"
+    )
+    keep_days: Annotated[float, Field(ge=0)] = Field(
+        30, description="images that nobody has used for longer are removed; 0 keeps them"
+    )
+    max_bytes: Size = Field(
+        "20Gi",
+        description="of more images those that nobody has used for longest are removed; 0 for no limit",
+    )
+
+    @property
+    def cache_bytes(self) -> int:
+        """The largest cache, in bytes; 0 for no limit."""
+        return quantity.memory_bytes(self.cache_max_bytes, minimum=0)
+
+    @property
+    def image_bytes(self) -> int:
+        """The most that images may hold above their bases, in bytes; 0 for no limit."""
+        return quantity.memory_bytes(self.max_bytes, minimum=0)
+
+
 class Settings(_Section):
     """All settings, section by section."""
 
@@ -192,6 +235,7 @@ class Settings(_Section):
     network: NetworkSettings = NetworkSettings()
     sandbox: SandboxSettings = SandboxSettings()
     sources: SourceSettings = SourceSettings()
+    environments: EnvironmentSettings = EnvironmentSettings()
 
     @property
     def host_cpu_milli(self) -> int:

@@ -7,6 +7,7 @@ RunsdError
 ├── Conflicting      right, but not in this state (409)
 ├── NotNow           right, but the host cannot take it at the moment (503)
 ├── SourceFailed     what a run is made of cannot be had (422)
+├── DependenciesFailed   a Python run's environment cannot be made: the run's own end, never an answer
 └── EngineError      the Docker Engine said no, or nothing
     ├── EngineUnavailable   it cannot be asked: never a fact about a run
     ├── EngineNotFound      it does not know the image, container or volume
@@ -70,6 +71,12 @@ class SourceFailed(RunsdError):
     """A source that cannot be had: the sentence says why and what to do, and holds no credentials."""
 
     code = "source_failed"
+
+
+class DependenciesFailed(RunsdError):
+    """What a Python run requires cannot be resolved, fetched or installed; the sentence says why."""
+
+    code = "dependencies_failed"
 
 
 class EngineError(RunsdError):

@@ -37,6 +37,7 @@ class Step(StrEnum):
     PULL_PROGRESS = "pull_progress"  # commit: how far that is
     PULL = "pull"  # Engine: the image is fetched
     READY = "ready"  # commit: its image is there
+    BUILD_ENVIRONMENT = "build_environment"  # Engine: the image with its Python packages is made
     CREATE = "create"  # Engine: the container is made
     CREATED = "created"  # commit: the container's id
     UNMADE = "unmade"  # commit: it can never be started, and is made anew
@@ -62,6 +63,7 @@ class Step(StrEnum):
     CREATE_SANDBOX = "create_sandbox"  # Engine: a sandbox is made
     START_SANDBOX = "start_sandbox"  # Engine: it is started
     REMOVE_SANDBOX = "remove_sandbox"  # Engine: it is removed
+    REMOVE_IMAGE = "remove_image"  # Engine: an environment's image is removed
     ADD_VOLUME = "add_volume"  # commit: a volume is wanted
     CREATE_VOLUME = "create_volume"  # Engine: it is made
     KEEP_VOLUME = "keep_volume"  # commit: it is there, or could not be removed

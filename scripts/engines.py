@@ -28,8 +28,6 @@ SUITE = "trixie"
 TESTS = ["tests/acceptance", "tests/engine", "tests/daemon"]
 PACKAGES = ["base-files", "docker.io", "iptables", "tini"]
 UNREAD = [f"usr/share/{what}/" for what in ("doc", "man", "info", "locale", "lintian")]
-TARGETS = "$(REPO_URI)|$(ORIGIN)|$(LABEL)|$(COMPONENT)"
-KEYRINGS = Path("/usr/share/keyrings")
 CGROUPS = Path("/sys/fs/cgroup")
 PATIENCE_SECONDS = 20
 INTERRUPTED = 128 + signal.SIGINT
@@ -91,7 +89,7 @@ def unpack(suite: str, root: Path) -> None:
         subprocess.Popen(["tar", "-C", partial, "-x"], stdin=subprocess.PIPE) as tar,
         tarfile.open(fileobj=tar.stdin, mode="w|") as archive,
     ):
-        packages.merge(PACKAGES, archive, without=UNREAD, sources=sources(suite))
+        packages.merge(PACKAGES, archive, without=UNREAD, sources=packages.sources(suite))
     if tar.returncode:
         raise packages.CannotDo(f"cannot unpack the Engine of {suite}: tar ended with {tar.returncode}")
     for name in ("iptables", "ip6tables"):  # a package's script would have chosen this alternative
@@ -100,31 +98,6 @@ def unpack(suite: str, root: Path) -> None:
         (partial / name).mkdir(exist_ok=True)
     partial.rename(root)
     print(f"unpacked in {time.monotonic() - begun:.1f} s", file=sys.stderr)
-
-
-def sources(suite: str) -> str:
-    """Return the sources.list(5) of a release, from the archive that this machine uses."""
-    ask = ["apt-get", "indextargets", "--format", TARGETS, "Created-By: Packages"]
-    known = subprocess.run(ask, stdout=subprocess.PIPE, text=True, check=True).stdout
-    archive = debian(known)
-    if archive is None:  # apt-get learns whose an archive is when it fetches its lists
-        subprocess.run(["apt-get", "-qq", "update"], check=False)
-        archive = debian(subprocess.run(ask, stdout=subprocess.PIPE, text=True, check=True).stdout)
-    keyring = next(KEYRINGS.glob("debian-archive-keyring.[gp]*"), None)
-    if archive is None or keyring is None:
-        raise packages.CannotDo(
-            f"cannot get the Engine of {suite}: apt-get here does not use Debian's archive; repeat on Debian"
-        )
-    return f"deb [signed-by={keyring}] {archive} {suite} main\n"
-
-
-def debian(targets: str) -> str | None:
-    """Return the address of Debian's main archive among the targets of apt-get, if it is there."""
-    for target in targets.splitlines():
-        address, *facts = target.split("|")
-        if facts == ["Debian", "Debian", "main"]:
-            return address
-    return None
 
 
 def inside(root: Path, command: Sequence[str], lock: int) -> int:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO
 
 TOP = ("bin", "lib", "lib64", "sbin")
+TARGETS = "$(REPO_URI)|$(ORIGIN)|$(LABEL)|$(COMPONENT)"
+KEYRINGS = Path("/usr/share/keyrings")
 
 
 class CannotDo(SystemExit):
@@ -82,6 +84,31 @@ def unpack(name: str, into: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="runsd-packages-") as folder:
         for package in _fetch(["download", name], Path(folder)):
             subprocess.run(["dpkg-deb", "--extract", str(package), str(into)], check=True)
+
+
+def sources(suite: str) -> str:
+    """Return the sources.list(5) of a release, from the archive that this machine uses."""
+    ask = ["apt-get", "indextargets", "--format", TARGETS, "Created-By: Packages"]
+    known = subprocess.run(ask, stdout=subprocess.PIPE, text=True, check=True).stdout
+    archive = debian(known)
+    if archive is None:  # apt-get learns whose an archive is when it fetches its lists
+        subprocess.run(["apt-get", "-qq", "update"], check=False)
+        archive = debian(subprocess.run(ask, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    keyring = next(KEYRINGS.glob("debian-archive-keyring.[gp]*"), None)
+    if archive is None or keyring is None:
+        raise CannotDo(
+            f"cannot get packages of {suite}: apt-get here does not use Debian's archive; repeat on Debian"
+        )
+    return f"deb [signed-by={keyring}] {archive} {suite} main\n"
+
+
+def debian(targets: str) -> str | None:
+    """Return the address of Debian's main archive among the targets of apt-get, if it is there."""
+    for target in targets.splitlines():
+        address, *facts = target.split("|")
+        if facts == ["Debian", "Debian", "main"]:
+            return address
+    return None
 
 
 def _fetch(ask: Sequence[str], folder: Path, *, sources: str | None = None) -> list[Path]:

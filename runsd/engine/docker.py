@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ from runsd.engine.port import (
     Engine,
     EngineFacts,
     Found,
+    FoundImage,
     ImageFacts,
     Overdue,
     PullProgress,
@@ -245,6 +246,44 @@ class DockerEngine(Engine):
                     layers.after(event)  # raises what the Engine says has failed
         except TimeoutError as failure:
             raise EngineUnavailable(f"cannot import {name}: no answer in {START_TIMEOUT_S:g} s") from failure
+
+    async def build(
+        self, context: AsyncIterable[bytes], *, tag: str, labels: Mapping[str, str]
+    ) -> AsyncGenerator[str]:
+        """Make an image by the classic builder, which every Engine has; BuildKit needs a session beside it.
+
+        There is no bound on its length: the caller knows what it builds.
+        """
+        faults.before(Step.BUILD_ENVIRONMENT)
+        query = {"version": "1", "t": tag, "networkmode": "none", "rm": "1", "forcerm": "1"}
+        query["labels"] = json.dumps(dict(labels))
+        async with self._transport.stream(
+            "POST",
+            "/build",
+            query=query,
+            headers={"Content-Type": "application/x-tar"},
+            body=context,
+            answer_timeout_s=None,
+        ) as chunks:
+            async for event in objects(chunks):
+                if failure := event.get("error"):
+                    raise EngineRefused(str(failure).strip())
+                for line in str(event.get("stream", "")).splitlines():
+                    if line.strip():
+                        yield line.rstrip()
+        faults.after(Step.BUILD_ENVIRONMENT)
+
+    async def images(self) -> list[FoundImage]:
+        """List the images that have a name, or that no other one is made from."""
+        return [facts.found_image(entry) for entry in await self._transport.json("GET", "/images/json")]
+
+    @effect(Step.REMOVE_IMAGE)
+    async def remove_image(self, reference: str) -> None:
+        """Remove an image, and what it is made from as far as nothing else is."""
+        try:
+            await self._transport.json("DELETE", f"/images/{quoted(reference)}")
+        except EngineNotFound:
+            return
 
     @effect(Step.CREATE_SANDBOX)
     async def create_sandbox(self, request: SandboxRequest) -> str:

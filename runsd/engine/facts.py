@@ -7,7 +7,15 @@ from typing import Any
 from docker import auth
 
 from runsd import clock
-from runsd.engine.port import ContainerFacts, ContainerState, EngineFacts, Found, ImageFacts, UsageSample
+from runsd.engine.port import (
+    ContainerFacts,
+    ContainerState,
+    EngineFacts,
+    Found,
+    FoundImage,
+    ImageFacts,
+    UsageSample,
+)
 
 Json = Mapping[str, Any]
 
@@ -80,6 +88,18 @@ def image(inspected: Json, reference: str) -> ImageFacts:
     digests: list[str] = inspected.get("RepoDigests") or []
     own = (digest for digest in digests if _repository(digest) == repository)
     return ImageFacts(id=inspected["Id"], digest=next(own, None))
+
+
+def found_image(listed: Json) -> FoundImage:
+    """Read one entry of the list of images."""
+    names = [name for name in listed.get("RepoTags") or [] if name != "<none>:<none>"]
+    return FoundImage(
+        id=listed["Id"],
+        names=names,
+        bytes=listed["Size"],
+        created_us=listed["Created"] * 1_000_000,
+        labels=listed["Labels"] or {},
+    )
 
 
 def usage(stats: Json) -> UsageSample | None:

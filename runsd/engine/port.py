@@ -4,7 +4,7 @@ Every call may raise ``errors.EngineUnavailable`` (nothing is known) and ``error
 Facts are the Engine's own; instants are microseconds since the epoch by the Engine's clock, rounded down.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -129,6 +129,17 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundImage:
+    """An image in the Engine's list. ``bytes`` is its size with all that it is made from."""
+
+    id: str
+    names: Sequence[str]
+    bytes: int
+    created_us: int
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class PullProgress:
     """How far a pull is, in bytes over all layers known so far; ``status`` is the Engine's word."""
 
@@ -235,6 +246,21 @@ class Engine(Protocol):
 
     async def import_image(self, name: str, root: bytes, *, command: str) -> None:
         """Make an image from a root file system (a tar archive) and tag it."""
+
+    def build(
+        self, context: AsyncIterable[bytes], *, tag: str, labels: Mapping[str, str]
+    ) -> AsyncGenerator[str]:
+        """Make an image from a build context (a tar archive with a Dockerfile), without network.
+
+        Yields what the builder says, by lines; raises EngineRefused with its words. Whoever leaves before its
+        end closes it (``contextlib.aclosing``), and the Engine stops building.
+        """
+
+    async def images(self) -> list[FoundImage]:
+        """List the images that have a name, or that no other one is made from."""
+
+    async def remove_image(self, reference: str) -> None:
+        """Remove an image. Raises EngineConflict when a container uses it; one that is gone is fine."""
 
     async def create_sandbox(self, request: SandboxRequest) -> str:
         """Make a sandbox and return its id. Raises EngineNotFound when the image is missing."""

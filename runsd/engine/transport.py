@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -88,7 +88,7 @@ class Transport:
         *,
         query: Query | None = None,
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: bytes | AsyncIterable[bytes] | None = None,
         answer_timeout_s: float | None = UNARY_TIMEOUT_S,
     ) -> AsyncGenerator["Chunks"]:
         """Open a call whose answer may take for ever, entered once the Engine has begun to answer.

@@ -19,12 +19,12 @@ http://mirror/debian/|Debian|Debian|main
 
 
 def test_debians_main_archive_is_found_among_others() -> None:
-    assert engines.debian(TARGETS) == "http://mirror/debian/"
+    assert packages.debian(TARGETS) == "http://mirror/debian/"
 
 
 @pytest.mark.parametrize("targets", ["", "http://mirror/debian/|$(ORIGIN)|$(LABEL)|main\n"])
 def test_an_archive_that_apt_get_knows_nothing_of_is_not(targets: str) -> None:
-    assert engines.debian(targets) is None
+    assert packages.debian(targets) is None
 
 
 def test_without_arguments_the_newer_engine_gets_all_its_tests() -> None:

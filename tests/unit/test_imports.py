@@ -23,7 +23,13 @@ LEAVES = {
 PURE = {"runsd.run", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.retry"}
 BELOW = LEAVES | PURE | {"runsd_sdk"}
 STORED = BELOW | {"runsd.store", "runsd.logs", "runsd.engine.port", "runsd.metrics"}
-LOOPS = STORED | {"runsd.engine.cgroup", "runsd.engine.init", "runsd.engine.namespace", "runsd.engine.pause"}
+LOOPS = STORED | {
+    "runsd.environments",
+    "runsd.engine.cgroup",
+    "runsd.engine.init",
+    "runsd.engine.namespace",
+    "runsd.engine.pause",
+}
 """What the loops may stand on. Of the Engine they know the port, what its init says, and of its host how
 cgroups and network namespaces look, and what waits in a sandbox."""
 
@@ -52,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.engine": BELOW,
     "runsd.sources": BELOW,
     "runsd.logs": BELOW | {"runsd.engine.port"},
+    "runsd.environments": BELOW | {"runsd.engine.port"},
     "runsd.supervise": LOOPS,
     "runsd.api": STORED | {"runsd.supervise", "runsd.intake", "runsd.sources", "runsd.why"},
     "runsd.doctor": {"runsd_sdk", *LEAVES, "runsd.admission", "runsd.intake", "runsd.engine"},

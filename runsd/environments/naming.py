@@ -1,0 +1,23 @@
+"""Names and labels by which environments, and what is left of their making, are known again."""
+
+import hashlib
+
+ENVIRONMENT = "io.runsd.environment"
+"""On an environment image: the installation that made it. Containers inherit it; it says nothing of them."""
+
+BASE = "io.runsd.environment.base"
+"""On an environment image: the id of the image that it was made from."""
+
+WORKSHOP = "io.runsd.workshop"
+"""On what is only needed while an environment is made; an image that is finished has it empty."""
+
+REPOSITORY = "runsd-env"
+
+LAYOUT = 1
+"""Counts up whenever the same lock would make another image."""
+
+
+def image_name(base_id: str, lock: str) -> str:
+    """Return the one name that the image of this lock on that base can have."""
+    content = f"{LAYOUT}\n{base_id}\n{lock}"
+    return f"{REPOSITORY}:{hashlib.sha256(content.encode()).hexdigest()[:32]}"

@@ -1,0 +1,127 @@
+"""Resolution: from requirements to a lock, for one Python on one platform."""
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+
+from runsd.config import EnvironmentSettings
+from runsd.environments import lock, uvlock
+from runsd.environments.base import Base
+from runsd.environments.flights import Tell
+from runsd.environments.notes import Notes
+from runsd.environments.requirements import Requirements, pinned
+from runsd.environments.uv import Failed, Uv
+from runsd.errors import DependenciesFailed
+
+_CANNOT = "cannot resolve the dependencies"
+_NO_WHEEL = re.compile(
+    r"^hint: Wheels are required for `([^`]+)` because building from source is disabled.*$", re.M
+)
+_FORGET_AFTER_S = 24 * 3600.0
+
+Bench = Callable[[], AbstractContextManager[Path]]
+"""Lends an empty directory."""
+
+
+class Resolver:
+    """Asks uv, and remembers for a while what it answered."""
+
+    def __init__(self, uv: Uv, notes: Notes, bench: Bench, settings: EnvironmentSettings) -> None:
+        self._uv = uv
+        self._notes = notes
+        self._bench = bench
+        self._settings = settings
+
+    async def lock(self, base: Base, requirements: Requirements, tell: Tell) -> str:
+        """Return the lock for these requirements, the last one if it is young enough.
+
+        Raises DependenciesFailed with uv's explanation.
+        """
+        if requirements.uv_lock is not None:
+            requirements += uvlock.pins(requirements.uv_lock, base.markers)
+        _check_python(base, requirements)
+        key = self._key(base, requirements)
+        known = await asyncio.to_thread(self._notes.read, key, within_s=self._settings.resolve_again_seconds)
+        if isinstance(known, str):
+            return known
+        tell(f"resolving {len(requirements.lines)} requirements for {base.title}")
+        found = await self._resolve(base, requirements, tell)
+        await asyncio.to_thread(self._notes.write, key, found)
+        return found
+
+    def forget(self) -> None:
+        """Remove what is too old to be used again."""
+        self._notes.forget(older_s=max(self._settings.resolve_again_seconds, _FORGET_AFTER_S))
+
+    async def _resolve(self, base: Base, requirements: Requirements, tell: Tell) -> str:
+        with self._bench() as place:
+            asked = place / "requirements.in"
+            asked.write_text("".join(f"{line}\n" for line in requirements.lines))
+            arguments: list[str | Path] = ["pip", "compile", asked, "--format", "pylock.toml"]
+            arguments += ["--output-file", place / "pylock.toml", "--no-header", "--no-annotate"]
+            if requirements.constraints:
+                (place / "constraints.txt").write_text(
+                    "".join(f"{line}\n" for line in requirements.constraints)
+                )
+                arguments += ["--constraints", place / "constraints.txt"]
+            arguments += target(base) + self._uv.indexes(requirements.index) + _further(requirements)
+            try:
+                await self._uv.run(
+                    arguments, cannot=_CANNOT, tell=lambda line: _tell_of(line, tell),
+                    within_s=self._settings.resolve_timeout_seconds, place=place,
+                )  # fmt: skip
+            except Failed as failure:
+                raise _explained(failure, base) from failure
+            text = (place / "pylock.toml").read_text()
+        return lock.resolved(text, pinned(requirements))
+
+    def _key(self, base: Base, requirements: Requirements) -> str:
+        asked = [base.version, base.platform, requirements.digest(), *self._uv.indexes()]
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+def target(base: Base) -> list[str | Path]:
+    """Return uv's arguments for the Python of a base image."""
+    return ["--python-version", base.version, "--python-platform", base.platform]
+
+
+def _further(requirements: Requirements) -> list[str | Path]:
+    arguments: list[str | Path] = []
+    for url in requirements.extra_indexes:
+        arguments += ["--index", url]
+    for url in requirements.links:
+        arguments += ["--find-links", url]
+    if requirements.extra_indexes:  # as pip does: the best version of all, wherever it is
+        arguments += ["--index-strategy", "unsafe-best-match"]
+    return [*arguments, "--prerelease", "allow"] if requirements.prereleases else arguments
+
+
+def _check_python(base: Base, requirements: Requirements) -> None:
+    if not SpecifierSet(requirements.python).contains(base.version, prereleases=True):
+        raise DependenciesFailed(
+            f"cannot use Python {base.version}: the source requires {requirements.python} (requires-python)"
+        )
+
+
+def _tell_of(line: str, tell: Tell) -> None:
+    """Tell what is news; the lock itself, which uv prints too, is not."""
+    if line.strip().startswith(("Resolved", "Downloading", "Downloaded", "warning", "error")):
+        tell(line.strip())
+
+
+def _explained(failure: Failed, base: Base) -> DependenciesFailed:
+    names = sorted(set(_NO_WHEEL.findall(failure.explanation)))
+    if not names:
+        return failure
+    text = _NO_WHEEL.sub("", failure.explanation).strip()
+    have = f"{', '.join(names)} {'has' if len(names) == 1 else 'have'}"
+    return DependenciesFailed(
+        f"{_CANNOT}: {have} no wheel for {base.title} in any version that fits; what has to be compiled"
+        f" belongs into an image of your own\n{text}"
+    )

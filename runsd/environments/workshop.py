@@ -1,0 +1,128 @@
+"""Workshop: makes the image of a lock on a base, and clears away what is left of builds that were cut off."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, aclosing
+from pathlib import Path
+
+import structlog
+
+from runsd.config import EnvironmentSettings
+from runsd.engine.port import Engine
+from runsd.environments.base import Base
+from runsd.environments.flights import Tell
+from runsd.environments.naming import BASE, ENVIRONMENT, WORKSHOP
+from runsd.environments.recipe import dockerfile
+from runsd.environments.tree import Tree
+from runsd.environments.uv import Uv
+from runsd.errors import DependenciesFailed, EngineConflict, EngineRefused, EngineUnavailable
+
+log = structlog.get_logger()
+
+# Each takes a processor for seconds: more at once would be slower for all.
+_AT_ONCE = 2
+# "Step 3/7 : COPY …" and what runs in it; containers and layers by id are nobody's business.
+_NOISE = re.compile(r"^(Step \d+/|---> |Removing intermediate|Successfully (built|tagged)|\s*---> )")
+
+# What an Engine says in the midst of a build when it is shut down, or has lost its containerd.
+_LEAVING = re.compile(r"context canceled|shutting down|transport is closing|containerd\.sock|ttrpc: closed")
+
+
+class Workshop:
+    """Where images are made. ``bench`` lends empty directories."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        uv: Uv,
+        bench: Callable[[], AbstractContextManager[Path]],
+        settings: EnvironmentSettings,
+        *,
+        instance: str,
+    ) -> None:
+        self._engine = engine
+        self._uv = uv
+        self._bench = bench
+        self._settings = settings
+        self._instance = instance
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._clearing = asyncio.Lock()
+        self._building = 0
+
+    async def make(self, name: str, base: Base, lock: str, tell: Tell) -> str:
+        """Return the id of the image of that name, which is made where the Engine has none.
+
+        Raises DependenciesFailed, and EngineUnavailable where nothing is known.
+        """
+        present = await self._engine.image(name)
+        if present is not None:
+            return present.id
+        if self._turns.locked():
+            tell("waiting for a turn to install")
+        async with self._turns:
+            async with self._clearing:
+                self._building += 1
+            try:
+                await self._make(name, base, lock, tell)
+            finally:
+                self._building -= 1
+        made = await self._engine.image(name)
+        if made is None:
+            raise EngineUnavailable(f"{name} is missing after it was built")
+        return made.id
+
+    async def clear(self, *, unused: Callable[[], bool]) -> None:
+        """Remove containers and images of what was cut off, unless something is going on.
+
+        ``unused`` says of the label's other users that they have no container. What is listed while nothing
+        goes on is nobody's. No build may begin meanwhile: it would build on layers that are about to go.
+        """
+        async with self._clearing:
+            containers = await self._engine.containers({WORKSHOP: self._instance})
+            images = await self._engine.images()
+            if self._building or not unused():
+                return
+            for found in containers:
+                await self._engine.remove(found.id)
+            for image in images:
+                if not image.names and image.labels.get(WORKSHOP) == self._instance:
+                    await self._discard(image.id)
+
+    async def _discard(self, image_id: str) -> None:
+        try:
+            await self._engine.remove_image(image_id)
+        except (EngineConflict, EngineRefused) as failure:
+            log.warning("environment.not_cleared", image=image_id, error=str(failure))
+
+    async def _make(self, name: str, base: Base, lock: str, tell: Tell) -> None:
+        with self._bench() as place:
+            tree = Tree(self._uv, place, timeout_s=self._settings.build_timeout_seconds)
+            await tree.install(base, lock, tell)
+            await asyncio.to_thread(tree.adapt, base)
+            tell("building the environment image")
+            context = _in_thread(tree.context(dockerfile(base, instance=self._instance)))
+            labels = {ENVIRONMENT: self._instance, BASE: base.image_id, WORKSHOP: ""}
+            try:
+                async with (
+                    asyncio.timeout(self._settings.build_timeout_seconds),
+                    aclosing(self._engine.build(context, tag=name, labels=labels)) as lines,
+                ):
+                    async for line in lines:
+                        if not _NOISE.match(line):
+                            tell(line)
+            except EngineRefused as failure:
+                if _LEAVING.search(str(failure)):
+                    raise EngineUnavailable(f"the Docker Engine is in trouble: {failure}") from failure
+                raise DependenciesFailed(f"cannot build the environment image: {failure}") from failure
+            except TimeoutError as failure:
+                raise DependenciesFailed(
+                    "cannot build the environment image: it takes longer than"
+                    f" {self._settings.build_timeout_seconds:g} s (environments.build_timeout_seconds)"
+                ) from failure
+
+
+async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Walk what reads files without holding up the event loop."""
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
