@@ -7,8 +7,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import images
 import pytest
 import tools
+from docker.errors import DockerException
+from uv import find_uv_bin
 
 CAPABILITIES: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
@@ -17,6 +20,8 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "private-engine": lambda: os.geteuid() == 0 and _private_engine(),
     "small-disks": lambda: os.geteuid() == 0 and _mounts() and _loops(),
     "libfaketime": lambda: tools.faketime() is not None,
+    "python-images": lambda: _images(images.PYTHON_3_11, images.PYTHON_3_13),
+    "package-index": lambda: _index(),  # noqa: PLW0108  # stands below
     "docker-registry": lambda: shutil.which("docker-registry") is not None,
     "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
     "systemd-socket-activate": lambda: shutil.which("systemd-socket-activate") is not None,
@@ -68,6 +73,28 @@ def _private_engine() -> bool:
     own = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
     tried = subprocess.run([*own, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False)
     return tried.returncode == 0
+
+
+def _images(*names: str) -> bool:
+    """Say whether the Engine has these images, which `make images` cannot make everywhere."""
+    try:
+        with images.connect() as client:
+            return all(images.present(client, name) for name in names)
+    except DockerException:
+        return False
+
+
+def _index() -> bool:
+    """Say whether the index of Python packages answers that this machine uses."""
+    ask = [find_uv_bin(), "pip", "compile", "--no-build", "--no-config", "--no-cache", "-"]
+    environment = {"UV_SYSTEM_CERTS": "1", **os.environ, "UV_HTTP_RETRIES": "0", "UV_HTTP_TIMEOUT": "5"}
+    try:
+        asked = subprocess.run(
+            ask, input=b"six", env=environment, capture_output=True, check=False, timeout=10
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return asked.returncode == 0
 
 
 def _loops() -> bool:

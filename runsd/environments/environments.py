@@ -117,7 +117,7 @@ class Environments:
         return removed
 
     async def serve(self) -> None:
-        """Clear away what an earlier daemon has left, then collect now and then, as long as this one lives."""
+        """Clear away what earlier daemons have left, then collect now and then, as long as this one lives."""
         await asyncio.to_thread(self._benches.clear)
         while True:
             try:

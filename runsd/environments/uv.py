@@ -39,7 +39,6 @@ _INDEXES = (
     "UV_INDEX",
     "UV_EXTRA_INDEX_URL",
     "UV_FIND_LINKS",
-    "UV_NO_INDEX",
 )
 # As pip calls them: what is set for pip on a host is meant for everybody who installs packages there.
 _PIPS = {"PIP_INDEX_URL": "UV_DEFAULT_INDEX", "PIP_EXTRA_INDEX_URL": "UV_INDEX"}

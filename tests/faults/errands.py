@@ -191,6 +191,8 @@ ELSEWHERE: dict[Step, str] = {
     Step.UNMADE: "tests/daemon/test_sandboxes.py",
     Step.FETCH_SOURCE: "tests/sources/test_mirrors.py",
     Step.STORE_UPLOAD: "tests/sources/test_uploads.py",
+    Step.BUILD_ENVIRONMENT: "tests/environments/test_killed.py",
+    Step.REMOVE_IMAGE: "tests/environments/test_killed.py",
     **dict.fromkeys(
         [
             Step.ADD_VOLUME, Step.CREATE_VOLUME, Step.KEEP_VOLUME, Step.DISCARD_VOLUME, Step.REMOVE_VOLUME,
