@@ -19,15 +19,16 @@ from runsd.environments.naming import image_name
 from runsd.environments.notes import Notes
 from runsd.environments.requirements import Requirements
 from runsd.environments.resolve import Resolver
+from runsd.environments.tree import VENV
 from runsd.environments.uses import Uses
 from runsd.environments.uv import Uv
 from runsd.environments.workshop import Workshop
-from runsd.errors import RunsdError
+from runsd.errors import DependenciesFailed, RunsdError
 
 log = structlog.get_logger()
 
 _EVERY_S = 3600.0
-_AFTER_TROUBLE_S = 60.0
+_SOON_S = 60.0
 
 InUse = Callable[[], Awaitable[Collection[str]]]
 """Returns the ids of the images that live runs are made from, or will be."""
@@ -44,6 +45,11 @@ class Ready:
     lock: str
     base: Base
     made: bool = False
+
+    @property
+    def python(self) -> str:
+        """The path of the Python that has it all; the same whatever the container's PATH is."""
+        return f"{VENV}/bin/python" if self.lock else self.base.interpreter
 
 
 class Environments:
@@ -91,18 +97,10 @@ class Environments:
         Raises DependenciesFailed when it cannot be; EngineNotFound when the image is gone; EngineRefused and
         EngineUnavailable as the Engine's calls do.
         """
-        base = await self._base(image.id, on_progress)
-        check_version(base, version)
-        if lock is None:
-            lock = "" if requirements.empty else await self._lock(base, requirements, on_progress)
-        if not lock:
-            return Ready(image.id, "", base)
-        name = image_name(base.image_id, lock)
-        present = await self._engine.image(name)
-        made = present is None
-        image_id = await self._image(name, base, lock, on_progress) if present is None else present.id
-        await asyncio.to_thread(self._uses.note, name)
-        return Ready(image_id, lock, base, made)
+        try:
+            return await self._ready(image.id, requirements, version, lock, on_progress)
+        except OSError as failure:
+            raise DependenciesFailed(f"cannot make the environment: {failure}") from failure
 
     async def collect(self) -> list[str]:
         """Remove images that are too old or too many, and what is left of builds; return whose names."""
@@ -119,14 +117,30 @@ class Environments:
     async def serve(self) -> None:
         """Clear away what earlier daemons have left, then collect now and then, as long as this one lives."""
         await asyncio.to_thread(self._benches.clear)
+        pause_s = _SOON_S  # an Engine may be ending a build that an earlier daemon has left just now
         while True:
             try:
                 await self.collect()
-                pause_s = _EVERY_S
             except (RunsdError, OSError) as failure:
                 log.warning("environment.not_collected", error=str(failure))
-                pause_s = _AFTER_TROUBLE_S
+                pause_s = _SOON_S
             await asyncio.sleep(pause_s)
+            pause_s = _EVERY_S
+
+    async def _ready(
+        self, image_id: str, requirements: Requirements, version: str | None, lock: str | None, tell: Tell
+    ) -> Ready:
+        base = await self._base(image_id, tell)
+        check_version(base, version)
+        if lock is None:
+            lock = "" if requirements.empty else await self._lock(base, requirements, tell)
+        if not lock:
+            return Ready(image_id, "", base)
+        name = image_name(image_id, lock)
+        present = await self._engine.image(name)
+        made = await self._image(name, base, lock, tell) if present is None else present.id
+        await asyncio.to_thread(self._uses.note, name)
+        return Ready(made, lock, base, made=present is None)
 
     async def _base(self, image_id: str, tell: Tell) -> Base:
         known = self._bases.known(image_id)

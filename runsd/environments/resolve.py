@@ -23,6 +23,8 @@ _CANNOT = "cannot resolve the dependencies"
 _NO_WHEEL = re.compile(
     r"^hint: Wheels are required for `([^`]+)` because building from source is disabled.*$", re.M
 )
+# Each takes tens of megabytes; what is asked most often is remembered.
+_AT_ONCE = 4
 _FORGET_AFTER_S = 24 * 3600.0
 
 Bench = Callable[[], AbstractContextManager[Path]]
@@ -37,6 +39,7 @@ class Resolver:
         self._notes = notes
         self._bench = bench
         self._settings = settings
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def lock(self, base: Base, requirements: Requirements, tell: Tell) -> str:
         """Return the lock for these requirements, the last one if it is young enough.
@@ -51,7 +54,8 @@ class Resolver:
         if isinstance(known, str):
             return known
         tell(f"resolving {len(requirements.lines)} requirements for {base.title}")
-        found = await self._resolve(base, requirements, tell)
+        async with self._turns:
+            found = await self._resolve(base, requirements, tell)
         await asyncio.to_thread(self._notes.write, key, found)
         return found
 

@@ -1,5 +1,6 @@
 """Whoever makes an environment is killed: at each step, and in the middle of uv's and the Engine's work."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -15,7 +16,6 @@ import tools
 from runsd.engine.port import ImageFacts
 from runsd.environments.requirements import stated
 from runsd.faults import VARIABLE, Step
-from tests import leaks
 from tests.environments import silent, wheels
 from tests.environments.conftest import Make, halfway, run
 
@@ -70,8 +70,10 @@ async def test_killed_in_the_middle_of_a_build_nothing_is_left(
     assert len(list((tmp_path / "data" / "work").glob("*/*"))) == 1
     environments = make()
     environments._benches.clear()
-    await environments.collect()
-    assert leaks.settled(lambda: halfway(docker_client, instance), within_s=20) == set()
+    async with asyncio.timeout(60):  # the Engine may still be at the end of what it was doing
+        while halfway(docker_client, instance):
+            await environments.collect()
+            await asyncio.sleep(0.2)
     assert list((tmp_path / "data" / "work").glob("*/*")) == []
     ready = await environments.ready(base, stated(["large"]), on_progress=lambda _: None)
     assert ready.made

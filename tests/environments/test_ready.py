@@ -141,7 +141,10 @@ async def test_when_the_last_one_leaves_a_build_it_ends(
     leaving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leaving
-    await environments.collect()
+    async with asyncio.timeout(60):
+        while halfway(docker_client, instance):
+            await environments.collect()
+            await asyncio.sleep(0.2)
     ready = await environments.ready(base, stated(["large"]), on_progress=quiet)
     assert ready.made
 
