@@ -30,7 +30,7 @@ def main() -> None:
         mount(root)
         raise_loopback()
         with running(root) as host:
-            copy_images(host, [images.BUSYBOX, images.PYTHON])
+            copy_images(host, list(images.MAKERS))
             code = run(command, host)
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
@@ -84,6 +84,8 @@ def copy_images(host: str, names: Sequence[str]) -> None:
         version = second.version()
         print(f"Engine {version['Version']}, API {version['ApiVersion']}", file=sys.stderr, flush=True)
         for name in names:
+            if name in images.OPTIONAL and not images.present(first, name):
+                continue
             for said in second.load_image(first.get_image(name)):  # type: ignore[no-untyped-call]
                 if "error" in said:
                     raise SystemExit(f"cannot copy {name}: {said['error']}")

@@ -27,15 +27,16 @@ def dockerfile(base: Base, *, instance: str) -> str:
     short = ".".join(base.version.split(".")[:2])
     site = f"{VENV}/lib/python{short}/site-packages"
     compiling = [base.base_interpreter, "-I", "-S", "-c", _COMPILE, site]
+    other = base.user != "0"  # each line costs the Engine a fifth of a second
     return "\n".join(
         [
             f"FROM {base.image_id}",
             f"LABEL {WORKSHOP}={json.dumps(instance)}",
             f'ENV PATH="{VENV}/bin:$PATH" VIRTUAL_ENV="{VENV}"',
-            "USER 0",
+            *(["USER 0"] if other else []),
             f"COPY venv {VENV}",
             f"RUN {json.dumps(compiling)}",
-            f"USER {base.user}",
+            *([f"USER {base.user}"] if other else []),
             "",
         ]
     )
