@@ -16,7 +16,7 @@ from runsd.environments.base import Base
 from runsd.environments.flights import Tell
 from runsd.environments.notes import Notes
 from runsd.environments.requirements import Requirements, pinned
-from runsd.environments.uv import Failed, Uv
+from runsd.environments.uv import Failed, Sources, Uv
 from runsd.errors import DependenciesFailed
 
 _CANNOT = "cannot resolve the dependencies"
@@ -74,10 +74,10 @@ class Resolver:
                     "".join(f"{line}\n" for line in requirements.constraints)
                 )
                 arguments += ["--constraints", place / "constraints.txt"]
-            arguments += target(base) + self._uv.indexes(requirements.index) + _further(requirements)
+            arguments += target(base) + _strategy(requirements)
             try:
                 await self._uv.run(
-                    arguments, cannot=_CANNOT, tell=lambda line: _tell_of(line, tell),
+                    arguments, _sources(requirements), cannot=_CANNOT, tell=lambda line: _tell_of(line, tell),
                     within_s=self._settings.resolve_timeout_seconds, place=place,
                 )  # fmt: skip
             except Failed as failure:
@@ -86,7 +86,7 @@ class Resolver:
         return lock.resolved(text, pinned(requirements))
 
     def _key(self, base: Base, requirements: Requirements) -> str:
-        asked = [base.version, base.platform, requirements.digest(), *self._uv.indexes()]
+        asked = [base.version, base.platform, requirements.digest(), self._uv.places(_sources(requirements))]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
@@ -95,15 +95,14 @@ def target(base: Base) -> list[str | Path]:
     return ["--python-version", base.version, "--python-platform", base.platform]
 
 
-def _further(requirements: Requirements) -> list[str | Path]:
-    arguments: list[str | Path] = []
-    for url in requirements.extra_indexes:
-        arguments += ["--index", url]
-    for url in requirements.links:
-        arguments += ["--find-links", url]
-    if requirements.extra_indexes:  # as pip does: the best version of all, wherever it is
-        arguments += ["--index-strategy", "unsafe-best-match"]
-    return [*arguments, "--prerelease", "allow"] if requirements.prereleases else arguments
+def _sources(requirements: Requirements) -> Sources:
+    return Sources(requirements.index, requirements.extra_indexes, requirements.links)
+
+
+def _strategy(requirements: Requirements) -> list[str | Path]:
+    # As pip does with indexes that a file names: the best version of all, wherever it is.
+    best: list[str | Path] = ["--index-strategy", "unsafe-best-match"] if requirements.extra_indexes else []
+    return [*best, "--prerelease", "allow"] if requirements.prereleases else best
 
 
 def _check_python(base: Base, requirements: Requirements) -> None:

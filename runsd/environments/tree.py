@@ -12,7 +12,7 @@ from runsd.environments.base import Base
 from runsd.environments.flights import Tell
 from runsd.environments.lock import read
 from runsd.environments.resolve import target
-from runsd.environments.uv import Uv
+from runsd.environments.uv import Sources, Uv
 
 VENV = PurePosixPath("/opt/runsd/venv")
 """Where it is in the image."""
@@ -43,7 +43,8 @@ class Tree:
         # Files are shared with uv's cache where the file system can: they are read once, into the context.
         await self._uv.run(
             ["pip", "install", "--prefix", self._root, "--no-deps", "--link-mode", "hardlink", "-r", file,
-             *target(base), *self._uv.indexes()],
+             *target(base)],
+            Sources(),
             cannot="cannot install the dependencies", tell=lambda line: _tell_of(line, tell),
             within_s=self._timeout_s, place=self._place,
         )  # fmt: skip

@@ -10,6 +10,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -33,15 +34,15 @@ _KEPT = re.compile(
     r"(?i:(https?|all|no)_proxy)|SSL_CERT_(FILE|DIR)|SSL_CLIENT_CERT|UV_(SYSTEM_CERTS|NATIVE_TLS|INSECURE_HOST)"
     r"|UV_HTTP_(TIMEOUT|RETRIES|CONNECT_TIMEOUT)|UV_INDEX_\w+_(USERNAME|PASSWORD)|UV_OFFLINE"
 )
-_INDEXES = (
-    "UV_DEFAULT_INDEX",
-    "UV_INDEX_URL",
-    "UV_INDEX",
-    "UV_EXTRA_INDEX_URL",
-    "UV_FIND_LINKS",
-)
-# As pip calls them: what is set for pip on a host is meant for everybody who installs packages there.
-_PIPS = {"PIP_INDEX_URL": "UV_DEFAULT_INDEX", "PIP_EXTRA_INDEX_URL": "UV_INDEX"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where packages come from: the index, indexes that are asked before it, and places that list wheels."""
+
+    index: str | None = None
+    extra_indexes: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
 
 
 class Failed(DependenciesFailed):
@@ -62,13 +63,19 @@ class Uv:
     """
 
     def __init__(self, settings: EnvironmentSettings, folder: Path) -> None:
-        self._program = find_uv_bin()
         self._settings = settings
         self._folder = folder
         self.cache = settings.cache_directory or folder / "cache"
 
     async def run(
-        self, arguments: Sequence[str | Path], *, cannot: str, tell: Tell, within_s: float, place: Path
+        self,
+        arguments: Sequence[str | Path],
+        sources: Sources,
+        *,
+        cannot: str,
+        tell: Tell,
+        within_s: float,
+        place: Path,
     ) -> str:
         """Run uv in a directory, tell what it says, and return all of it.
 
@@ -76,8 +83,8 @@ class Uv:
         cancelled leaves no process behind.
         """
         process = await asyncio.create_subprocess_exec(
-            *_bound_to_us(), self._program, *arguments, *self._always(),
-            cwd=place, env=self._environment(place), start_new_session=True,
+            *_bound_to_us(), _program(), *arguments, *self._always(),
+            cwd=place, env=self._environment(place) | self.places(sources), start_new_session=True,
             stdin=DEVNULL, stdout=PIPE, stderr=STDOUT,
         )  # fmt: skip
         said: list[str] = []
@@ -96,20 +103,28 @@ class Uv:
             raise Failed(cannot, _explanation(said))
         return "\n".join(said)
 
-    def indexes(self, default: str | None = None) -> list[str]:
-        """Return the arguments that say where packages come from; ``default`` in place of the host's."""
+    def places(self, wanted: Sources) -> dict[str, str]:
+        """Return uv's variables that say where packages come from: what is wanted comes before the host's.
+
+        Variables and not arguments, for credentials may stand in them, and arguments are everybody's to read.
+        """
         settings = self._settings
-        arguments = []
-        if index := default or settings.index_url:
-            arguments += ["--default-index", index]
-        for url in settings.extra_index_urls:
-            arguments += ["--index", url]
-        for place in settings.find_links:
-            arguments += ["--find-links", place]
-        return [*arguments, "--no-index"] if settings.no_index else arguments
+        silent = not (settings.index_url or settings.extra_index_urls or settings.find_links)
+        given = _given(os.environ) if silent and not settings.no_index else Sources()
+        default = wanted.index or settings.index_url or given.index
+        extra = [*wanted.extra_indexes, *settings.extra_index_urls, *given.extra_indexes]
+        links = [*wanted.links, *settings.find_links, *given.links]
+        variables = {
+            "UV_DEFAULT_INDEX": default or "",
+            "UV_INDEX": " ".join(extra),
+            "UV_FIND_LINKS": ",".join(links),
+        }
+        return {name: value for name, value in variables.items() if value}
 
     def _always(self) -> list[str | Path]:
         python = ["--python", sys.executable, "--no-python-downloads"]
+        if self._settings.no_index:
+            python.append("--no-index")
         return [
             *python,
             "--no-build",
@@ -125,18 +140,30 @@ class Uv:
         environment["UV_PREVIEW_FEATURES"] = "pylock"
         if Path(ssl.get_default_verify_paths().cafile or "/nowhere").exists():
             environment["UV_SYSTEM_CERTS"] = "1"  # a company's own authority is known to the host alone
-        environment |= {key: value for key, value in os.environ.items() if _KEPT.fullmatch(key)}
-        return environment | self._index_variables(os.environ)
+        return environment | {key: value for key, value in os.environ.items() if _KEPT.fullmatch(key)}
 
-    def _index_variables(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Return what the daemon's environment says of indexes, unless the settings say anything."""
-        settings = self._settings
-        if settings.index_url or settings.extra_index_urls or settings.find_links or settings.no_index:
-            return {}
-        found = {_PIPS[key]: given[key] for key in _PIPS if key in given}
-        if "PIP_FIND_LINKS" in given:
-            found["UV_FIND_LINKS"] = ",".join(given["PIP_FIND_LINKS"].split())
-        return found | {key: given[key] for key in _INDEXES if key in given}
+
+def _given(variables: Mapping[str, str]) -> Sources:
+    """Read what the daemon's environment says: what is set for pip on a host is meant for all who install."""
+    extra = [*variables.get("UV_INDEX", "").split(), *variables.get("UV_EXTRA_INDEX_URL", "").split()]
+    links = [link for link in variables.get("UV_FIND_LINKS", "").split(",") if link]
+    named = (variables.get(name) for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"))
+    return Sources(
+        index=next((index for index in named if index), None),
+        extra_indexes=tuple(extra or variables.get("PIP_EXTRA_INDEX_URL", "").split()),
+        links=tuple(links or variables.get("PIP_FIND_LINKS", "").split()),
+    )
+
+
+def _program() -> str:
+    try:
+        return find_uv_bin()
+    except FileNotFoundError:
+        if found := shutil.which("uv"):  # a distribution may have the program and its package apart
+            return found
+        raise DependenciesFailed(
+            "cannot ask uv for packages: it is not on the host; reinstall runsd with all that it requires"
+        ) from None
 
 
 def _bound_to_us() -> list[str]:

@@ -169,9 +169,12 @@ async def test_what_takes_too_long_is_ended(tmp_path: Path, links: Path) -> None
 
 async def test_who_is_cancelled_leaves_no_process_and_no_file(tmp_path: Path, links: Path) -> None:
     with silent.index() as slow:
-        desk = Desk(tmp_path, links, no_index=False, index_url=slow.url)
+        url = slow.url.replace("//", "//me:secret@")
+        desk = Desk(tmp_path, links, no_index=False, index_url=url)
         asking = asyncio.create_task(desk.lock("first-of-all"))
         await asyncio.to_thread(slow.asked.wait, 60)
+        (uv,) = psutil.Process().children()
+        assert "secret" not in " ".join(uv.cmdline())  # which everybody on the host can read
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking

@@ -121,7 +121,11 @@ def test_a_file_that_is_no_toml_and_one_that_is_missing_are_named(file: Path, tm
 
 
 def test_a_list_in_the_environment_is_written_with_commas(file: Path) -> None:
-    settings = loaded(file, RUNSD_IMAGES__ALLOW="runsd/*,alpine", RUNSD_NETWORK__ALLOW="lan").settings
+    links = {"RUNSD_ENVIRONMENTS__FIND_LINKS": "/a,/b"}
+    settings = loaded(
+        file, RUNSD_IMAGES__ALLOW="runsd/*,alpine", RUNSD_NETWORK__ALLOW="lan", **links
+    ).settings
+    assert settings.environments.find_links == ["/a", "/b"]
     assert settings.images.allow == ["runsd/*", "alpine"]
     assert settings.network.allow == ["lan"]
     assert loaded(file, RUNSD_SOURCES__LOCAL="/srv/git,/home").settings.sources.local == ["/srv/git", "/home"]
