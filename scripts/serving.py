@@ -16,8 +16,10 @@ from runsd_sdk import DaemonUnreachable, RunsClient
 
 READY_SECONDS = 30
 STOP_SECONDS = 30
-LABELS = ("io.runsd.instance", "io.runsd.sandbox")
-"""Whose containers are whose: both have the daemon's instance as their value."""
+LABELS = ("io.runsd.instance", "io.runsd.sandbox", "io.runsd.workshop")
+"""Whose containers are whose: all have the daemon's instance as their value."""
+ENVIRONMENT = "io.runsd.environment"
+"""Whose images are whose."""
 RUNSD = Path(sys.executable).with_name("runsd")
 
 
@@ -70,16 +72,17 @@ def served(folder: Path, **settings: str) -> Iterator[Served]:
 
 def sweep(instance: str) -> list[str]:
     """Remove and name what that daemon left on the Engine."""
-    runs, sandboxes = ({"label": f"{label}={instance}"} for label in LABELS)
+    runs, *others = ({"label": f"{label}={instance}"} for label in LABELS)
     with images.connect() as docker:
-        containers = [
-            each for mine in (runs, sandboxes) for each in docker.containers(all=True, filters=mine)
-        ]
+        containers = [each for mine in (runs, *others) for each in docker.containers(all=True, filters=mine)]
         for container in containers:
             docker.remove_container(container["Id"], force=True)
         volumes = docker.volumes(filters=runs)["Volumes"] or []
         for volume in volumes:
             docker.remove_volume(volume["Name"])
+        for image in docker.images(filters={"label": f"{ENVIRONMENT}={instance}"}):  # kept on purpose
+            for name in image["RepoTags"] or ():
+                docker.remove_image(name, force=True)
     for place in ("runsd", "*/runsd"):  # cgroup v2, v1
         for cgroup in Path("/sys/fs/cgroup").glob(f"{place}/{instance}.*"):
             _remove(cgroup)

@@ -12,6 +12,7 @@ from docker import APIClient
 
 INSTANCE = "io.runsd.instance"
 SANDBOX = "io.runsd.sandbox"
+WORKSHOP = "io.runsd.workshop"
 PATIENCE_S = 5.0
 
 
@@ -61,6 +62,8 @@ def engine_leftovers(client: APIClient, instances: set[str]) -> set[str]:
         label = {"label": f"{INSTANCE}={instance}"}
         left |= {f"container {found['Names'][0]}" for found in client.containers(all=True, filters=label)}
         left |= {f"volume {found['Name']}" for found in client.volumes(filters=label)["Volumes"] or []}
+        making = {"label": f"{WORKSHOP}={instance}"}
+        left |= {f"container {found['Names'][0]}" for found in client.containers(all=True, filters=making)}
         for place in ("runsd", "*/runsd"):  # cgroup v2, v1
             left |= {f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"{place}/{instance}.*")}
     return left

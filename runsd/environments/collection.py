@@ -73,7 +73,13 @@ class Collector:
             images, in_use, now_us=self._clock(),
             keep_us=int(self._settings.keep_days * _DAY_US), most_bytes=self._settings.image_bytes,
         )  # fmt: skip
+        chosen += [self._kept(image, image.id, sizes) for image in mine if self._is_useless(image, in_use)]
         return [image.name for image in chosen if await self._remove(image)]
+
+    def _is_useless(self, image: FoundImage, in_use: Some[str]) -> bool:
+        """Say whether an image has lost its name: to one that another daemon made at the same time."""
+        young = image.created_us > self._clock() - _YOUNG_US
+        return not image.names and not young and image.id not in in_use
 
     def _kept(self, image: FoundImage, name: str, sizes: Mapping[str, int]) -> Kept:
         # Where the base has no name of its own any more, nothing but the environment keeps its room.

@@ -11,7 +11,7 @@ import pytest
 from runsd.clock import now_us
 from runsd.engine.docker import DockerEngine
 from runsd.engine.port import ImageFacts
-from runsd.environments.naming import image_name
+from runsd.environments.naming import ENVIRONMENT, image_name
 from runsd.environments.requirements import Requirements, stated
 from runsd.errors import DependenciesFailed, EngineNotFound
 from tests.environments import wheels
@@ -261,6 +261,16 @@ async def test_images_that_nobody_used_for_long_are_removed_and_made_again(
     assert await make(**later).collect() == [name]
     assert not docker_client.images(name)
     assert (await make().ready(base, stated(["first"]), on_progress=quiet)).made
+
+
+async def test_of_two_daemons_that_make_the_same_one_image_stays(
+    docker_client: docker.APIClient, make: Make, base: ImageFacts, instance: str
+) -> None:
+    both = [make().ready(base, stated(["first"]), on_progress=quiet) for _ in range(2)]
+    lock = (await asyncio.gather(*both))[0].lock
+    await make(clock=lambda: now_us() + 2 * 3600 * 1_000_000).collect()
+    left = docker_client.images(filters={"label": f"{ENVIRONMENT}={instance}"})
+    assert [image["RepoTags"] for image in left] == [[image_name(base.id, lock)]]
 
 
 async def test_of_too_much_what_was_used_longest_ago_is_removed(
