@@ -27,12 +27,16 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "systemd-socket-activate": lambda: shutil.which("systemd-socket-activate") is not None,
 }
 
+LATER = ("package-index",)
+"""What takes long to find out, and is asked only where a test needs it."""
+
 
 class Capabilities:
     """Skips tests whose needs the host does not meet, and counts them by need."""
 
     def __init__(self) -> None:
-        self._missing = {name for name, present in CAPABILITIES.items() if not present()}
+        self._missing = {name for name, here in CAPABILITIES.items() if name not in LATER and not here()}
+        self._later = set(LATER)
         self._skipped: Counter[str] = Counter()
 
     def pytest_report_header(self) -> str:
@@ -47,6 +51,9 @@ class Capabilities:
                     raise pytest.UsageError(
                         f"{item.nodeid} needs {name!r}; known are {', '.join(CAPABILITIES)}"
                     )
+                if name in self._later:
+                    self._later.discard(name)
+                    self._missing |= set() if CAPABILITIES[name]() else {name}
                 if name in self._missing:
                     self._skipped[name] += 1
                     pytest.skip(f"needs {name}")
