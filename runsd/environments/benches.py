@@ -1,10 +1,11 @@
 """Benches: directories to work in, which are gone afterwards, or when the next daemon starts."""
 
+import asyncio
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 
@@ -15,15 +16,15 @@ class Benches:
         self._folder = folder
         self._own = folder / secrets.token_hex(4)
 
-    @contextmanager
-    def lend(self) -> Iterator[Path]:
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[Path]:
         """Lend an empty directory."""
         self._own.mkdir(mode=0o700, parents=True, exist_ok=True)
         place = Path(tempfile.mkdtemp(dir=self._own))
         try:
             yield place
         finally:
-            shutil.rmtree(place, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
 
     def clear(self) -> None:
         """Remove what earlier daemons have left that were killed."""

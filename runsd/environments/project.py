@@ -29,7 +29,6 @@ async def read(path: str, fetch: Fetch) -> Requirements:
     text = await _text(path, fetch, named_by=None)
     match posixpath.basename(path):
         case "uv.lock":
-            _toml(text, path)
             return Requirements(uv_lock=text)
         case "pyproject.toml":
             return pyproject(text, path)

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -27,7 +27,7 @@ _NO_WHEEL = re.compile(
 _AT_ONCE = 4
 _FORGET_AFTER_S = 24 * 3600.0
 
-Bench = Callable[[], AbstractContextManager[Path]]
+Bench = Callable[[], AbstractAsyncContextManager[Path]]
 """Lends an empty directory."""
 
 
@@ -46,13 +46,13 @@ class Resolver:
 
         Raises DependenciesFailed with uv's explanation.
         """
-        if requirements.uv_lock is not None:
-            requirements += uvlock.pins(requirements.uv_lock, base.markers)
-        _check_python(base, requirements)
         key = self._key(base, requirements)
         known = await asyncio.to_thread(self._notes.read, key, within_s=self._settings.resolve_again_seconds)
         if isinstance(known, str):
             return known
+        if requirements.uv_lock is not None:  # they are long, and read in Python
+            requirements += await asyncio.to_thread(uvlock.pins, requirements.uv_lock, base.markers)
+        _check_python(base, requirements)
         tell(f"resolving {len(requirements.lines)} requirements for {base.title}")
         async with self._turns:
             found = await self._resolve(base, requirements, tell)
@@ -64,7 +64,7 @@ class Resolver:
         self._notes.forget(older_s=max(self._settings.resolve_again_seconds, _FORGET_AFTER_S))
 
     async def _resolve(self, base: Base, requirements: Requirements, tell: Tell) -> str:
-        with self._bench() as place:
+        async with self._bench() as place:
             asked = place / "requirements.in"
             asked.write_text("".join(f"{line}\n" for line in requirements.lines))
             arguments: list[str | Path] = ["pip", "compile", asked, "--format", "pylock.toml"]

@@ -59,12 +59,11 @@ class Failed(DependenciesFailed):
 class Uv:
     """The program, for the settings of this host. Only wheels are taken: nothing of a package ever runs here.
 
-    Its cache is in ``folder``, and so is the home that it sees.
+    Its cache is in ``folder`` where the settings name no other place.
     """
 
     def __init__(self, settings: EnvironmentSettings, folder: Path) -> None:
         self._settings = settings
-        self._folder = folder
         self.cache = settings.cache_directory or folder / "cache"
 
     async def run(

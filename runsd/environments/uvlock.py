@@ -25,10 +25,10 @@ def pins(text: str, markers: Mapping[str, str]) -> Requirements:
 
     Raises DependenciesFailed for what does not come from an index or as a wheel over https.
     """
-    document = tomllib.loads(text)
-    if document.get("version") != 1:
-        raise _cannot(f"its version is {document.get('version')!r}, and only 1 is understood")
     try:
+        document = tomllib.loads(text)
+        if document.get("version") != 1:
+            raise _cannot(f"its version is {document.get('version')!r}, and only 1 is understood")
         return _Walk(document, markers).all()
     except (KeyError, TypeError, AttributeError, ValueError, InvalidMarker) as failure:
         raise _cannot(f"it is not what uv writes ({failure!r})") from failure

@@ -3,8 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, aclosing
-from pathlib import Path
+from contextlib import aclosing
 
 import structlog
 
@@ -14,6 +13,7 @@ from runsd.environments.base import Base
 from runsd.environments.flights import Tell
 from runsd.environments.naming import BASE, ENVIRONMENT, WORKSHOP
 from runsd.environments.recipe import dockerfile
+from runsd.environments.resolve import Bench
 from runsd.environments.tree import Tree
 from runsd.environments.uv import Uv
 from runsd.errors import DependenciesFailed, EngineConflict, EngineRefused, EngineUnavailable
@@ -36,7 +36,7 @@ class Workshop:
         self,
         engine: Engine,
         uv: Uv,
-        bench: Callable[[], AbstractContextManager[Path]],
+        bench: Bench,
         settings: EnvironmentSettings,
         *,
         instance: str,
@@ -96,7 +96,7 @@ class Workshop:
             log.warning("environment.not_cleared", image=image_id, error=str(failure))
 
     async def _make(self, name: str, base: Base, lock: str, tell: Tell) -> None:
-        with self._bench() as place:
+        async with self._bench() as place:
             tree = Tree(self._uv, place, timeout_s=self._settings.build_timeout_seconds)
             await tree.install(base, lock, tell)
             await asyncio.to_thread(tree.adapt, base)

@@ -151,6 +151,7 @@ source = {source}
     ("text", "why"),
     [
         ("version = 2", "version"),
+        ("version = ", "not what uv writes"),
         ("version = 1", "no project"),
         ("version = 1\npackage = 5", "not what uv writes"),
         ('version = 1\n[[package]]\nname = "app"', "not what uv writes"),
