@@ -376,7 +376,7 @@ class Encoder:
             return {self.key(key): self.plain(item, within) for key, item in value.items()}
         if isinstance(value, tuple) and hasattr(kind, "_fields"):
             return {name: self.plain(item, within) for name, item in zip(kind._fields, value)}
-        if isinstance(value, (list, tuple, collections.abc.Set, collections.deque)):
+        if isinstance(value, (list, tuple, range, collections.abc.Set, collections.deque)):
             return [self.plain(item, within) for item in value]
         return self.structured(value, within)
 
@@ -736,6 +736,8 @@ class OnImport:
             if hook is not None:
                 hooked(hook, module)
 
+        # The interpreter cuts importlib's frames out of a trace, and with this name ours among them.
+        exec_module.__code__ = exec_module.__code__.replace(co_filename="<frozen importlib._bootstrap>")
         loader.exec_module = exec_module
 
 

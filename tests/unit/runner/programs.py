@@ -49,7 +49,7 @@ def run(
         ended.stdout,
         ended.stderr,
         json.loads(result.read_text()) if result.exists() else None,
-        problems.read_bytes() if problems.exists() else b"",
+        problems.read_bytes() if problems.is_file() else b"",
     )
 
 
