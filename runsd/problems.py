@@ -236,8 +236,10 @@ def _group(lines: list[str], at: int) -> tuple[int, int | None]:
 
 def _syntax_error(lines: list[str], at: int) -> int:
     """Return where a syntax error that is printed without a header ends, or ``at`` if there is none."""
-    end = _indented(lines, at)
-    return end + 1 if end - at <= 4 and end < len(lines) and _SYNTAX.match(lines[end]) else at
+    for end in range(at + 1, min(at + 5, len(lines))):
+        if not lines[end].startswith("  "):
+            return end + 1 if _SYNTAX.match(lines[end]) else at
+    return at
 
 
 def _problem(trace: list[str], kind: str, message: str) -> Problem:
@@ -249,7 +251,7 @@ def _problem(trace: list[str], kind: str, message: str) -> Problem:
     ]
     own = [frame for is_own, frame in frames if is_own] or [frame for _, frame in frames]
     return Problem(
-        type=_text(kind, TYPE_CHARS),
+        type=_text(kind.removeprefix("__main__."), TYPE_CHARS),  # as the traceback module prints it
         message=_text(message, MESSAGE_CHARS),
         stacktrace=_text(text[-STACK_CHARS:], STACK_CHARS),
         origin=Origin.STDERR,

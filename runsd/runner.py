@@ -79,11 +79,12 @@ def run_file(entry: dict[str, Any], source: str) -> None:
         return
     text = read(path, exit_code=2)
     search(os.path.dirname(os.path.realpath(path)), source)
+    shown = path if sys.version_info >= (3, 9) else typed
     program = step_aside()
-    program.__loader__ = SourceFileLoader("__main__", path)
-    program.__file__ = path
+    program.__loader__ = SourceFileLoader("__main__", shown)
+    program.__file__ = shown
     program.__cached__ = None  # type: ignore[attr-defined]
-    exec(compile(text, path, "exec", dont_inherit=True), program.__dict__)
+    exec(compile(text, shown, "exec", dont_inherit=True), program.__dict__)
 
 
 def run_module(entry: dict[str, Any], source: str) -> None:

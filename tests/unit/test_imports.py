@@ -20,7 +20,7 @@ LEAVES = {
     "runsd.signals",
     "runsd.sqlite",
 }
-PURE = {"runsd.run", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.retry"}
+PURE = {"runsd.run", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.problems", "runsd.retry"}
 BELOW = LEAVES | PURE | {"runsd_sdk"}
 STORED = BELOW | {"runsd.store", "runsd.logs", "runsd.engine.port", "runsd.metrics"}
 LOOPS = STORED | {
@@ -49,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.logging": set(),
     "runsd.notify": set(),
     "runsd.places": set(),
+    "runsd.runner": set(),  # runs in containers; read as text, imported by nobody
     "runsd.sockets": {"runsd.errors"},
     **{room: {"runsd_sdk", "runsd.errors", "runsd.clock", *PURE} for room in PURE},
     "runsd.metrics": BELOW,

@@ -56,6 +56,12 @@ def run(
 def plain(cwd: Path, *args: str, python: str = sys.executable) -> Ended:
     """Run Python itself."""
     ended = subprocess.run(
-        [python, *args], cwd=cwd, env=ENVIRONMENT, capture_output=True, stdin=subprocess.DEVNULL, timeout=60
+        [python, *args],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
     )
     return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())

@@ -1,6 +1,5 @@
-"""A file or a module under the runner does what it does under plain Python: the same program is asked twice."""
+"""A file or a module does what it does under plain Python: the same program is run twice."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -191,10 +190,9 @@ PROGRAMS = {
     """,
     "reads standard input": "import sys; print(repr(sys.stdin.read()))",
     "is empty": "",
+    "raises a group": "raise ExceptionGroup('all', [ValueError(1), TypeError(2)])",
+    "adds a note": "error = ValueError('a'); error.add_note('and b'); raise error",
 }
-if sys.version_info >= (3, 11):
-    PROGRAMS["raises a group"] = "raise ExceptionGroup('all', [ValueError(1), TypeError(2)])"
-    PROGRAMS["adds a note"] = "error = ValueError('a'); error.add_note('and b'); raise error"
 
 BESIDE = {
     "work/neighbour.py": "NAME = 'neighbour'\ndef fail(): raise OSError(2, 'not here')",

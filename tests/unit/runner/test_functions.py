@@ -109,9 +109,7 @@ def test_a_call_that_does_not_fit_is_refused_before_the_body(
         ("packs.inner:add", 1, "cannot run packs.inner:add: no module named 'packs'"),
     ],
 )
-def test_a_function_that_is_nowhere_is_refused(
-    target: str, exit_code: int, said: str, source: Path
-) -> None:
+def test_a_function_that_is_nowhere_is_refused(target: str, exit_code: int, said: str, source: Path) -> None:
     ended = run(source, {"function": target})
     assert ended.exit_code == exit_code
     assert said in ended.stderr

@@ -103,7 +103,8 @@ KINDS = """
 def test_values_become_json(tmp_path: Path) -> None:
     source = tmp_path / "source"
     values = "".join(f"            {value!r}: lambda: {value},\n" for value in VALUES)
-    text = f"from values import *\ndef f(): return [[name, make()] for name, make in MAKE.items()]\nMAKE = {{\n{values}}}"
+    function = "def f(): return [[name, make()] for name, make in MAKE.items()]"
+    text = f"from values import *\n{function}\nMAKE = {{\n{values}}}"
     write(source, {"a.py": text, "values.py": KINDS})
     ended = run(source, {"function": "a.py:f"})
     assert (ended.exit_code, ended.stderr) == (0, "")
