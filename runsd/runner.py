@@ -71,7 +71,7 @@ def run_file(entry: dict[str, Any], source: str) -> None:
     """Run a file as ``python FILE ARGS`` does."""
     path = os.path.abspath(os.path.join(source, entry["file"]))
     typed = entry["file"] if os.path.realpath(source) == os.path.realpath(os.getcwd()) else path
-    sys.argv = [typed, *entry.get("args", ())]
+    sys.argv = [typed, *(entry.get("args") or ())]
     if os.path.isdir(path) or (path.endswith((".zip", ".pyz")) and os.path.isfile(path)):
         search(path, source)
         step_aside()
@@ -89,7 +89,7 @@ def run_file(entry: dict[str, Any], source: str) -> None:
 
 def run_module(entry: dict[str, Any], source: str) -> None:
     """Run a module as ``python -m MODULE ARGS`` does."""
-    sys.argv = ["-m", *entry.get("args", ())]
+    sys.argv = ["-m", *(entry.get("args") or ())]
     search(os.getcwd(), source)
     step_aside()
     run_as_main(entry["module"], alter_argv=True)
@@ -393,11 +393,10 @@ class Encoder:
             names = [field if isinstance(field, str) else field.name for field in fields]
             return {name: self.plain(getattr(value, name), within) for name in names if hasattr(value, name)}
         if hasattr(kind, "dtype") and hasattr(kind, "tolist"):
-            if kind.__name__ in ("datetime64", "timedelta64"):  # whose item() depends on their unit
-                return str(value)
             size = getattr(value, "size", 0)
             self.spend(size if isinstance(size, int) else value.numel())  # numpy has the one, torch the other
-            return self.plain(value.tolist(), within)
+            unit = {"M": str, "m": "timedelta64[us]"}.get(getattr(value.dtype, "kind", ""))
+            return self.plain((value.astype(unit) if unit else value).tolist(), within)
         if hasattr(kind, "__fspath__"):
             return self.plain(os.fspath(value), within)
         return described(value)
@@ -485,8 +484,9 @@ class Seen:
     def __init__(self, fingerprint: str, origin: str) -> None:
         self.fingerprint = fingerprint
         self.origin = origin
+        self.written = 1
         self.pending = 0
-        self.last = self.written = 0.0
+        self.last = self.written_at = 0.0
         self.every_s = 1.0
 
 
@@ -500,6 +500,7 @@ class Problems:
     def __init__(self, out: str, source: str) -> None:
         self.path = os.path.join(out, "problems.jsonl")
         self.source = source
+        self.now = time  # kept here, where no library that freezes time looks for it
         self.forget()
 
     def forget(self) -> None:
@@ -526,12 +527,12 @@ class Problems:
         """Keep something that ended the run before it began."""
         fingerprint = digest(kind + sentence)
         self.append(
-            event(fingerprint, "uncaught", time(), type=kind, message=sentence, stacktrace="", frames=[])
+            event(fingerprint, "uncaught", self.now(), type=kind, message=sentence, stacktrace="", frames=[])
         )
 
     def count(self, error: BaseException, trace: Any, origin: str) -> None:
         """Write a problem that is new to this process, or count one that is known."""
-        now = time()
+        now = self.now()
         place = (type(error), origin, *places(trace))
         seen = self.by_place.get(place)
         known = seen is not None
@@ -544,7 +545,7 @@ class Problems:
                 if len(self.seen) >= DISTINCT:
                     return
                 seen = self.seen[fingerprint] = Seen(fingerprint, origin)
-                seen.last = seen.written = now
+                seen.last = seen.written_at = now
                 self.append(self.full(error, trace, seen, [where for _, where in frames]), most=FULL_BYTES)
             if len(self.by_place) >= 16 * DISTINCT:
                 self.by_place.clear()
@@ -553,17 +554,23 @@ class Problems:
             self.count_again(seen, now)
 
     def count_again(self, seen: Seen, now: float) -> None:
-        """Count one more of a known problem; write the counts that are due, ever more rarely."""
+        """Count one more of a known problem; write the counts that are due.
+
+        That is when the number has doubled, so that a process which is killed has at least half of it on
+        file, and after a second, two, four, and so on up to a minute.
+        """
         if not self.lock.acquire(timeout=0.1):
             return
         try:
             seen.pending += 1
             seen.last = now
-            due = now - seen.written >= seen.every_s
+            late = now - seen.written_at >= seen.every_s
+            due = late or seen.pending >= seen.written
         finally:
             self.lock.release()
-        if due:
+        if late:
             seen.every_s = min(2 * seen.every_s, SLOWEST_S)
+        if due:
             self.flush()
 
     def flush(self) -> None:
@@ -571,7 +578,8 @@ class Problems:
         for seen in list(self.seen.values()):
             with self.lock:
                 count, seen.pending = seen.pending, 0
-                seen.written = seen.last
+                seen.written += count
+                seen.written_at = seen.last
             if count:
                 self.append(event(seen.fingerprint, seen.origin, seen.last, count=count))
 
@@ -680,6 +688,7 @@ def digest(text: str) -> str:
 # --- Hooks
 
 OBSERVED: list[Problems] = []
+SPAWNERS = ("multiprocessing.spawn", "loky.backend.spawn", "joblib.externals.loky.backend.spawn")
 
 
 def observe(out: str, source: str) -> Problems:
@@ -690,7 +699,7 @@ def observe(out: str, source: str) -> Problems:
         "logging": lambda module: see_logging(module, problems),
         "threading": lambda module: see_threads(module, problems),
         "multiprocessing.process": lambda module: see_processes(module, problems),
-        "multiprocessing.spawn": lambda module: see_spawned(module, out, source),
+        **dict.fromkeys(SPAWNERS, lambda module: see_spawned(module, out, source)),
     }
     for name in [name for name in hooks if name in sys.modules]:
         hooked(hooks.pop(name), sys.modules[name])
@@ -728,7 +737,9 @@ class OnImport:
 
     def follow(self, name: str, loader: Any) -> None:
         """Let a loader call the hook after it has run its module."""
-        run = loader.exec_module
+        run = getattr(loader, "exec_module", None)
+        if run is None or isinstance(loader, type):
+            return
 
         def exec_module(module: Any) -> None:
             del loader.exec_module

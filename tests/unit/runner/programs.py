@@ -56,7 +56,7 @@ def run(
 def plain(cwd: Path, *args: str, python: str = sys.executable) -> Ended:
     """Run Python itself."""
     ended = subprocess.run(
-        [python, *args],
+        [python, "-S", *args],  # without site-packages: it starts in half the time
         cwd=cwd,
         env=ENVIRONMENT,
         capture_output=True,

@@ -41,16 +41,16 @@ PROGRAM = """
 
 
 def other_pythons() -> dict[str, str]:
-    """Find one Python of each other minor version from 3.8 on."""
-    found: dict[str, str] = {}
+    """Find the oldest and the newest other Python from 3.8 on."""
+    found: dict[int, str] = {}
     names = [f"python3.{minor}" for minor in range(8, 16)] + ["python3"]
     paths = [path for name in names if (path := shutil.which(name, path=f"/usr/local/bin:/usr/bin:{HOMES}"))]
     for path in paths:
         asked = subprocess.run([path, "-V"], capture_output=True, text=True, check=False)
         version = re.search(r"3\.(\d+)", asked.stdout)
         if version and asked.returncode == 0 and 8 <= int(version[1]) != sys.version_info.minor:
-            found.setdefault(version[0], path)
-    return found
+            found.setdefault(int(version[1]), path)
+    return {f"3.{minor}": found[minor] for minor in found if minor in (min(found), max(found))}
 
 
 HOMES = ":".join(str(path) for path in Path.home().glob(".pyenv/versions/3.*/bin"))

@@ -223,6 +223,18 @@ def test_a_storm_of_exceptions_is_counted_in_a_small_file(tmp_path: Path) -> Non
     assert len(left.problems) < 20_000
 
 
+def test_a_process_that_is_killed_has_at_least_half_of_its_counts_on_file(tmp_path: Path) -> None:
+    program = """
+        import logging, os, signal, fail
+        logging.getLogger().addHandler(logging.NullHandler())
+        for _ in range(1_000): fail.log()
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    left = ended(tmp_path, program)
+    assert left.exit_code == -9
+    assert 500 <= grouped(left.problems)[0].count <= 1_000
+
+
 def test_a_program_with_endlessly_many_problems_fills_no_disk(tmp_path: Path) -> None:
     program = """
         import logging

@@ -39,6 +39,7 @@ VALUES = {
     "Scalar(2.5)": 2.5,
     "Array([1, float('nan')])": [1, "NaN"],
     "Series([1, 2])": [1, 2],
+    "Spans()": [90.0],
     "Pydantic()": {"when": "2026-01-02"},
     "Pydantic1()": {"when": "2026-01-02"},
     "{'score': 0.5, 'model': Plain()}": {
@@ -81,6 +82,12 @@ KINDS = """
     class Series(Scalar):
         def size(self): raise AssertionError
         def numel(self): return 2
+    class Kind:
+        kind = "m"
+    class Spans(Array):
+        dtype = Kind
+        def __init__(self): self.value = [90_000_000_000]
+        def astype(self, unit): return Array([timedelta(minutes=1.5)] if unit == "timedelta64[us]" else None)
     class Pydantic:
         def model_dump(self, mode): return {"when": date(2026, 1, 2)} if mode == "json" else None
     class Pydantic1:
