@@ -339,7 +339,7 @@ class Encoder:
     def plain(self, value: Any, within: tuple[int, ...]) -> Any:
         """Return a value as JSON's own types; ``within`` holds the ids of the values around it."""
         self.spend(1)
-        if value is None or isinstance(value, bool):
+        if value is None or value is True or value is False:
             return value
         if len(within) > DEPTH or id(value) in within:
             return described(value)
@@ -469,10 +469,13 @@ def characters(value: Any) -> Iterator[str]:
 
 def kind_of(kind: type, *, full: bool = False) -> str:
     """Name a type: as a traceback does, or with its module in any case."""
-    module = kind.__module__
+    try:
+        module, name = kind.__module__, kind.__qualname__
+    except Exception:  # a metaclass may do what it likes
+        return "unknown"
     if not full and module in ("builtins", "__main__", "__mp_main__"):
-        return kind.__qualname__
-    return f"{module}.{kind.__qualname__}"
+        return name
+    return f"{module}.{name}"
 
 
 # --- Problems

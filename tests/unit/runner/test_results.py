@@ -52,6 +52,7 @@ VALUES = {
         "repr": "<builtins.int whose repr() raised ValueError>",
         "type": "builtins.int",
     },
+    "Nameless()": {"repr": "<unknown whose repr() raised RuntimeError>", "type": "unknown"},
     "Broken()": {"repr": "<broken>", "type": "values.Broken"},
     "circle()": {"in": {"repr": "{'in': {...}}", "type": "builtins.dict"}},
 }
@@ -96,6 +97,13 @@ KINDS = """
     class Plain:
         def __repr__(self): return "<a plain thing>"
     class Angry:
+        def __repr__(self): raise RuntimeError
+    class Meta(type):
+        @property
+        def __module__(cls): raise RuntimeError
+    class Nameless(metaclass=Meta):
+        @property
+        def __class__(self): raise RuntimeError
         def __repr__(self): raise RuntimeError
     class Broken:
         def __repr__(self): return "<broken>"
