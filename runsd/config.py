@@ -222,6 +222,17 @@ class EnvironmentSettings(_Section):
         return quantity.memory_bytes(self.max_bytes, minimum=0)
 
 
+class TelemetrySettings(_Section):
+    """What runs tell by OpenTelemetry."""
+
+    receive: bool = Field(
+        default=True, description="listen for it, and lead programs there by OTEL_* variables"
+    )
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        0, description="the TCP port at the Engine's bridge; 0 for any that is free, kept from then on"
+    )
+
+
 class Settings(_Section):
     """All settings, section by section."""
 
@@ -236,6 +247,7 @@ class Settings(_Section):
     sandbox: SandboxSettings = SandboxSettings()
     sources: SourceSettings = SourceSettings()
     environments: EnvironmentSettings = EnvironmentSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @property
     def host_cpu_milli(self) -> int:

@@ -20,6 +20,7 @@ from runsd.clock import SteadyClock, boot_id, since_boot_us
 from runsd.config import Settings
 from runsd.datadir import LOGS, STATE, held
 from runsd.engine.docker import DockerEngine
+from runsd.engine.port import EngineFacts
 from runsd.ids import Ids
 from runsd.logs.capture import LogWriter
 from runsd.logs.database import open_logs
@@ -52,6 +53,7 @@ from runsd.supervise.timekeeper import Timekeeper
 from runsd.supervise.tools import Tools
 from runsd.supervise.usage import UsageMeter
 from runsd.supervise.volumes import EngineVolumes
+from runsd.telemetry.service import Telemetry
 
 log = structlog.get_logger()
 
@@ -105,13 +107,23 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         writer = LogWriter(logs_db, clock=clock, signals=signals, max_bytes=cap)
         host = settings.engine.host
         usage = UsageMeter(engine, samples, host=host, instance=instance, clock=clock)
+        engine_here = host.startswith("unix://")
+        telemetry = Telemetry(
+            logs_db, engine, data_dir=places.data_dir, live=attempts.live_attempt,
+            settings=settings.telemetry, engine_here=engine_here, signals=signals,
+        )  # fmt: skip
+
+        async def meet(facts: EngineFacts) -> None:
+            await usage.fit(facts)
+            await telemetry.look()  # before a container is made that would have to know where to send
+
         monitor = EngineMonitor(
             engine,
             host=host,
             stuck_after_s=settings.engine.unresponsive_seconds,
             clock=clock,
             signals=signals,
-            on_return=usage.fit,
+            on_return=meet,
         )
         await monitor.ask()
         disk = DiskWatch(
@@ -130,7 +142,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         sandboxes = Sandboxes(
             Workshop(engine, instance=instance, new_id=Ids(clock).new), monitor, pace,
             # From afar nobody sees whether the host's name servers are still those of a sandbox.
-            most=settings.sandbox.pool if host.startswith("unix://") else 0, signals=signals,
+            most=settings.sandbox.pool if engine_here else 0, signals=signals,
         )  # fmt: skip
         tools = Tools(
             engine=engine,
@@ -139,13 +151,14 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             images=Images(engine, inactivity_s=settings.engine.pull_inactivity_seconds),
             logs=writer,
             usage=usage,
+            telemetry=telemetry,
             signals=signals,
             clock=clock,
             pace=pace,
             sandboxes=sandboxes,
             metrics=metrics,
             monitor=monitor,
-            engine_here=host.startswith("unix://"),
+            engine_here=engine_here,
             boot=boot,
             boots_us=boots_us,
             instance=instance,
@@ -191,6 +204,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             usage_lines=UsageLines(db),
             logs=LogReader(logs_db),
             samples=samples,
+            telemetry=telemetry,
             retention=retention,
             kept_logs=kept_logs,
             disk=disk,
@@ -220,6 +234,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             monitor,
             disk,
             usage,
+            telemetry,
             sandboxes,
             timekeeper,
             reconciler,
@@ -242,6 +257,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             await runner.cleanup()
             await supervisor.detach()
             await sandboxes.close()
+            await telemetry.close()
             for loop in loops:
                 loop.cancel()
     log.info("daemon.stopped")

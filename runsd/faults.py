@@ -46,6 +46,7 @@ class Step(StrEnum):
     STARTED = "started"  # commit: it runs
     LOG_CHUNKS = "log_chunks"  # commit: output
     SAMPLES = "samples"  # commit: what it uses
+    TELEMETRY = "telemetry"  # commit: what it tells by OpenTelemetry
     STOP = "stop"  # commit: its deadline has come
     KILL = "kill"  # Engine: a signal is sent
     EXIT = "exit"  # Engine: it has ended

@@ -23,6 +23,7 @@ from runsd.signals import woken
 from runsd.store.listing import RunFilter
 from runsd.store.runs import Submission
 from runsd.supervise.verdict import elsewhere
+from runsd.telemetry.view import named
 from runsd.why import Surroundings, explain
 
 log = structlog.get_logger()
@@ -187,6 +188,8 @@ async def metrics(call: Call) -> Reply:
         allocated += max(0.0, ran_s) * run.spec.resources.requests.cpu_milli / 1000
         used = samples[-1].cpu_seconds if samples else None
         peak = max((sample.memory_bytes for sample in samples), default=None)
+    told = await services.telemetry.of_run(run.id)
+    calls = told.totals()
     return Reply(
         Metrics(
             samples=samples,
@@ -194,6 +197,11 @@ async def metrics(call: Call) -> Reply:
             cpu_seconds_used=used,
             memory_peak_bytes=peak,
             source=run.usage.source or (services.usage.source if samples else None),
+            requests=calls.requests if calls else None,
+            tokens_in=calls.tokens_in if calls else None,
+            tokens_out=calls.tokens_out if calls else None,
+            named=[named(shown) for shown in told.shown()],
+            named_truncated=told.more,
         )
     )
 

@@ -26,6 +26,7 @@ from runsd.supervise.sandboxes import Sandboxes
 from runsd.supervise.scheduler import Scheduler
 from runsd.supervise.usage import UsageMeter
 from runsd.supervise.volumes import EngineVolumes
+from runsd.telemetry.service import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Services:
     usage_lines: UsageLines
     logs: LogReader
     samples: Samples
+    telemetry: Telemetry
     retention: Retention
     kept_logs: KeptLogs
     disk: DiskWatch

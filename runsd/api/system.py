@@ -25,6 +25,7 @@ async def health(call: Call) -> Reply:
             status=status,
             engine=engine,
             disks=_disks(services.disk),
+            telemetry=services.telemetry.health,
             admitting=services.scheduler.admitting,
             message=message,
         )

@@ -57,9 +57,16 @@ def _totals(metrics: "Metrics") -> list[tuple[str, str]]:
         ("cpu allocated", f"{metrics.cpu_seconds_allocated:g} s"),
         ("memory", format_bytes(metrics.samples[-1].memory_bytes) if metrics.samples else ""),
         ("memory peak", "" if peak is None else format_bytes(peak)),
+        ("requests", _counted(metrics.requests)),
+        ("tokens in", _counted(metrics.tokens_in)),
+        ("tokens out", _counted(metrics.tokens_out)),
         ("samples", str(len(metrics.samples))),
         ("source", metrics.source or ""),
     ]
+
+
+def _counted(number: int | None) -> str:
+    return "" if number is None else str(number)
 
 
 def _row(run: "Run", metrics: "Metrics") -> tuple[str, ...]:

@@ -305,6 +305,13 @@ class DockerEngine(Engine):
         """Remove a sandbox, if it is there."""
         await self._remove(container)
 
+    async def gateway(self, network: str) -> str | None:
+        """Return the IPv4 address of the host in a network; None without such a network or address."""
+        try:
+            return facts.gateway(await self._transport.json("GET", f"/networks/{quoted(network)}"))
+        except EngineNotFound:
+            return None
+
     @effect(Step.CREATE_VOLUME)
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a named volume; one of that name is left as it is."""

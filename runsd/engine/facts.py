@@ -115,6 +115,13 @@ def usage(stats: Json) -> UsageSample | None:
     )
 
 
+def gateway(inspected: Json) -> str | None:
+    """Read the host's IPv4 address in a network from the network's inspection."""
+    configs = (inspected.get("IPAM") or {}).get("Config") or []
+    gateways = (config.get("Gateway", "") for config in configs)
+    return next((address for address in gateways if address and ":" not in address), None)
+
+
 def instant_us(text: str) -> int | None:
     """Return microseconds since the epoch, rounded down, or None for the Engine's zero time."""
     # The Engine writes nanoseconds; fromisoformat drops the digits after the sixth.

@@ -271,6 +271,9 @@ class Engine(Protocol):
     async def remove_sandbox(self, container: str) -> None:
         """Remove a sandbox, if it is there."""
 
+    async def gateway(self, network: str) -> str | None:
+        """Return the IPv4 address of the host in a network; None without such a network or address."""
+
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a named volume; one of that name is left as it is."""
 

@@ -104,6 +104,10 @@ class Attempts:
         """Return the ids of all admitted runs that are not over."""
         return [row["id"] for row in await self._db.all(SQL["live"])]
 
+    async def live_attempt(self, run_id: str) -> int:
+        """Return the number of a run's live attempt, 0 for none."""
+        return (await self.current([run_id])).get(run_id, 0)
+
     async def current(self, run_ids: Iterable[str]) -> dict[str, int]:
         """Return, of those runs that are known, the live attempt, or 0."""
         rows = await self._db.all(SQL["current"], {"ids": json.dumps(sorted(run_ids))})

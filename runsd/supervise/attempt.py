@@ -207,6 +207,7 @@ class Attempt:
     # The end
 
     async def _conclude(self, ended: Ended) -> None:
+        await self._tools.telemetry.final(self._work.id, self._work.attempt)
         work = await self._asking.work()
         jitter = random.random()  # noqa: S311 - to spread retries, not to hide anything
         delay_s = None

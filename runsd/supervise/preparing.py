@@ -142,7 +142,7 @@ class Preparation:
             image=image.id,
             entrypoint=spec.command,
             args=spec.args,
-            env=spec.env,
+            env={**self._telemetry(), **spec.env},
             labels=container_labels(self._tools.instance, self._work.id, self._work.attempt),
             cpu_milli=requests.cpu_milli,
             memory_bytes=requests.memory_bytes,
@@ -154,6 +154,12 @@ class Preparation:
             cgroup_parent=cgroup_parent,
             log_max_bytes=self._tools.log_max_bytes,
             sandbox=sandbox,
+        )
+
+    def _telemetry(self) -> dict[str, str]:
+        work, spec = self._work, self._work.spec
+        return self._tools.telemetry.variables(
+            work.id, work.attempt, network=spec.network, name=spec.name, given=spec.env
         )
 
     def _tell(self) -> None:

@@ -16,6 +16,7 @@ from runsd.supervise.images import Images
 from runsd.supervise.pace import Pace
 from runsd.supervise.sandboxes import Sandboxes
 from runsd.supervise.usage import UsageMeter
+from runsd.telemetry.service import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Tools:
     images: Images
     logs: LogWriter
     usage: UsageMeter
+    telemetry: Telemetry
     signals: Signals
     clock: Clock
     pace: Pace

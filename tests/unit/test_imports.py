@@ -30,6 +30,16 @@ LOOPS = STORED | {
     "runsd.engine.namespace",
     "runsd.engine.pause",
 }
+PURE = {
+    "runsd.run", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.retry",
+    *(f"runsd.telemetry.{room}" for room in (
+        "amounts", "bucket", "calls", "conventions", "environment", "exceptions", "facts", "reading", "rows",
+        "series", "sums", "view",
+    )),
+}  # fmt: skip
+BELOW = LEAVES | PURE | {"runsd_sdk"}
+STORED = BELOW | {"runsd.store", "runsd.logs", "runsd.engine.port", "runsd.metrics", "runsd.telemetry"}
+LOOPS = STORED | {"runsd.engine.cgroup", "runsd.engine.init", "runsd.engine.namespace", "runsd.engine.pause"}
 """What the loops may stand on. Of the Engine they know the port, what its init says, and of its host how
 cgroups and network namespaces look, and what waits in a sandbox."""
 
@@ -60,6 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.sources": BELOW,
     "runsd.logs": BELOW | {"runsd.engine.port"},
     "runsd.environments": BELOW | {"runsd.engine.port"},
+    "runsd.telemetry": BELOW | {"runsd.engine.port"},
     "runsd.supervise": LOOPS,
     "runsd.api": STORED | {"runsd.supervise", "runsd.intake", "runsd.sources", "runsd.why"},
     "runsd.doctor": {"runsd_sdk", *LEAVES, "runsd.admission", "runsd.intake", "runsd.engine"},

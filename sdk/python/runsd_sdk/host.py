@@ -84,12 +84,20 @@ class DiskHealth(Answer):
     short: bool
 
 
+class TelemetryHealth(Answer):
+    """Where runs can send OpenTelemetry's OTLP to (``endpoint``), or why they cannot (``message``)."""
+
+    endpoint: str | None
+    message: str | None
+
+
 class Health(Answer):
     """``status`` is ``ok``, ``degraded`` (the Engine or a disk is in trouble) or ``draining``."""
 
     status: str
     engine: EngineHealth
     disks: list[DiskHealth] = []
+    telemetry: TelemetryHealth | None = None
     admitting: bool
     message: str | None
 

@@ -175,14 +175,42 @@ class Sample(Answer):
     memory_bytes: int
 
 
+class NamedMetric(Answer):
+    """A metric that the run itself told by OpenTelemetry, over all its processes and attempts.
+
+    ``kind`` is ``gauge`` (``value`` is the newest), ``sum`` (``value`` is the sum) or ``histogram``
+    (``count``, ``sum``, ``min``, ``max``); ``time`` is that of its newest point.
+    """
+
+    name: str
+    kind: str
+    unit: str | None = None
+    attributes: dict[str, str | bool | int | float] = {}
+    value: int | float | None = None
+    count: int | None = None
+    sum: int | float | None = None
+    min: int | float | None = None
+    max: int | float | None = None
+    time: Instant
+
+
 class Metrics(Answer):
-    """A run's samples (attempt by attempt) and totals."""
+    """A run's samples (attempt by attempt) and totals.
+
+    ``requests``, ``tokens_in`` and ``tokens_out`` are of the run's calls of models; None: it told of none.
+    ``named_truncated`` says that it told of more than is kept.
+    """
 
     samples: list[Sample]
     cpu_seconds_allocated: float
     cpu_seconds_used: float | None
     memory_peak_bytes: int | None
     source: str | None
+    requests: int | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    named: list[NamedMetric] = []
+    named_truncated: bool = False
 
 
 class Event(Answer):
