@@ -160,14 +160,16 @@ class Listener:
                 connection.close()
                 continue
             try:
-                transport, protocol = await loop.connect_accepted_socket(server, connection)
+                transport, _ = await loop.connect_accepted_socket(server, connection)
             except OSError:
                 connection.close()
                 continue
-            loop.call_later(_FIRST_REQUEST_S, self._drop_silent, transport, protocol)
+            self._receiver.silent.add(transport)
+            loop.call_later(_FIRST_REQUEST_S, self._drop_silent, transport)
 
-    def _drop_silent(self, transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -> None:
-        if protocol not in self._receiver.served:
+    def _drop_silent(self, transport: asyncio.Transport) -> None:
+        if transport in self._receiver.silent:
+            self._receiver.silent.discard(transport)
             transport.abort()
 
 

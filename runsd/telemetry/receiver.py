@@ -7,11 +7,10 @@ Some exporters drop what is answered with 429, against it: no ordinary program c
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Final
-from weakref import WeakSet
 
 import structlog
 from aiohttp import web
@@ -25,6 +24,8 @@ from runsd.telemetry.otlp import BadPayload, Encoding, TooLarge
 from runsd.telemetry.tokens import Tokens
 
 log = structlog.get_logger()
+
+_Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MOST_BYTES = 4 * 1024**2
 """The longest body that is taken, before and after it is unpacked."""
@@ -58,8 +59,8 @@ class Receiver:
         self._tokens = tokens
         self._held_bytes = 0
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="telemetry")
-        self.served: WeakSet[object] = WeakSet()
-        """The connections on which a request has come."""
+        self.silent: set[asyncio.BaseTransport | None] = set()
+        """New connections, on which no request has come yet."""
 
     def app(self) -> web.Application:
         """Return the routes."""
@@ -73,8 +74,8 @@ class Receiver:
         """End the thread that decodes."""
         self._decoder.shutdown()
 
-    def _handler(self, signal: Signal) -> Callable[[web.Request], "asyncio.Future[web.Response]"]:
-        async def handle(request: web.Request) -> web.Response:
+    def _handler(self, signal: Signal) -> _Handle:
+        async def handle(request: web.Request) -> web.StreamResponse:
             encoding = _encoding(request)
             if encoding is None:
                 return web.Response(status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
@@ -88,13 +89,18 @@ class Receiver:
             body = otlp.answer(signal, encoding, rejected, _NO_ROOM if rejected else "")
             return web.Response(body=body, content_type=encoding)
 
-        return handle  # type: ignore[return-value]
+        return handle
 
     @web.middleware
-    async def _note(self, request: web.Request, handler: Callable[..., object]) -> web.StreamResponse:
-        self.served.add(request.protocol)
-        answer: web.StreamResponse = await handler(request)  # type: ignore[misc]
-        return answer
+    async def _note(self, request: web.Request, handler: _Handle) -> web.StreamResponse:
+        self.silent.discard(request.transport)
+        try:
+            return await handler(request)
+        except web.HTTPException:
+            raise
+        except Exception:  # one payload's fault must not reach the others
+            log.exception("telemetry.failed", path=request.path)
+            return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
     async def _take(self, request: web.Request, signal: Signal, encoding: Encoding) -> int:
         """Take a request in, and return how much of it there was no room for. Raises Refusal and NotNow."""

@@ -193,6 +193,7 @@ ELSEWHERE: dict[Step, str] = {
     Step.STORE_UPLOAD: "tests/sources/test_uploads.py",
     Step.BUILD_ENVIRONMENT: "tests/environments/test_killed.py",
     Step.REMOVE_IMAGE: "tests/environments/test_killed.py",
+    Step.TELEMETRY: "tests/daemon/test_telemetry.py",
     **dict.fromkeys(
         [
             Step.ADD_VOLUME, Step.CREATE_VOLUME, Step.KEEP_VOLUME, Step.DISCARD_VOLUME, Step.REMOVE_VOLUME,
