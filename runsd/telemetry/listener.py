@@ -74,7 +74,7 @@ class Listener:
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=_IDLE_S,
-            lingering_time=1.0,
+            lingering_time=0,
             max_line_size=1024,
             max_headers=64,
             shutdown_timeout=1.0,

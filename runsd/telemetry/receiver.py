@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -31,6 +32,7 @@ MOST_BYTES = 4 * 1024**2
 """The longest body that is taken, before and after it is unpacked."""
 
 _BODY_S = 10.0
+_REST_S = 1.0
 # Bodies that are being read, of one attempt and of all.
 _MOST_HELD_BYTES = 8 * 1024**2
 _MOST_HELD_BY_ALL = 32 * 1024**2
@@ -95,12 +97,14 @@ class Receiver:
     async def _note(self, request: web.Request, handler: _Handle) -> web.StreamResponse:
         self.silent.discard(request.transport)
         try:
-            return await handler(request)
+            response = await handler(request)
         except web.HTTPException:
             raise
         except Exception:  # one payload's fault must not reach the others
             log.exception("telemetry.failed", path=request.path)
-            return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
+            response = web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
+        await _drop_rest(request)
+        return response
 
     async def _take(self, request: web.Request, signal: Signal, encoding: Encoding) -> int:
         """Take a request in, and return how much of it there was no room for. Raises Refusal and NotNow."""
@@ -189,6 +193,14 @@ class _Held:
     def release(self) -> None:
         """Let go of its bytes."""
         self._receiver.release(self._opened, self.size)
+
+
+async def _drop_rest(request: web.Request) -> None:
+    """Read what was not read of a body: to close on it may reset the connection before the answer arrives."""
+    with suppress(TimeoutError, ConnectionError, web.RequestPayloadError):
+        async with asyncio.timeout(_REST_S):
+            while not request.content.at_eof():
+                await request.content.readany()
 
 
 def _encoding(request: web.Request) -> Encoding | None:

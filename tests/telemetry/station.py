@@ -1,6 +1,7 @@
 """A receiver on loopback with its accounts on a real file, and whoever sends to it."""
 
 import asyncio
+import io
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -69,7 +70,8 @@ class Station:
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Post a payload, and return status, headers and body of the answer."""
         headers = {**self.headers(kind, attempt=attempt), **more}
-        async with self.session.post(f"{self.url}/v1/{signal}", data=body, headers=headers) as answer:
+        data = io.BytesIO(body)
+        async with self.session.post(f"{self.url}/v1/{signal}", data=data, headers=headers) as answer:
             return answer.status, dict(answer.headers), await answer.read()
 
     async def totals(self) -> Totals | None:
