@@ -38,6 +38,7 @@ class Answers:
     rootless: bool
     swarm: bool
     bridge: str | None
+    gateway: str | None
     exact_usage: bool
 
 
@@ -238,6 +239,7 @@ async def _answers(transport: Transport, clock: Clock) -> Answers:
     before_us = clock()
     info = await transport.json("GET", "/info")
     described = facts.engine(version, info, api_version=api_version)
+    network = await _bridge(transport)
     ahead_us = described.system_time_us - min(max(described.system_time_us, before_us), clock())
     return Answers(
         facts=described,
@@ -246,7 +248,8 @@ async def _answers(transport: Transport, clock: Clock) -> Answers:
         limits=_limits(info),
         rootless="name=rootless" in (info.get("SecurityOptions") or ()),
         swarm=info.get("Swarm", {}).get("LocalNodeState") == "active",
-        bridge=await _bridge(transport),
+        bridge=None if network is None else str(network["Options"].get(_BRIDGE_NAME, "docker0")),
+        gateway=None if network is None else facts.gateway(network),
         exact_usage=await Cgroups.detect(described, transport.host) is not None,
     )
 
@@ -256,9 +259,9 @@ def _limits(info: dict[str, Any]) -> set[str]:
     return {name for name, flag in flags.items() if info.get(flag)}
 
 
-async def _bridge(transport: Transport) -> str | None:
+async def _bridge(transport: Transport) -> dict[str, Any] | None:
     try:
-        network = await transport.json("GET", "/networks/bridge")
+        network: dict[str, Any] = await transport.json("GET", "/networks/bridge")
     except EngineNotFound:
         return None
-    return str(network["Options"].get(_BRIDGE_NAME, "docker0"))
+    return network

@@ -24,6 +24,7 @@ from runsd.datadir import RESTORING
 from runsd.doctor import CHECKS, ENGINE_CHECKS, Finding, Subject, Verdict, engine, examine, overall, report
 from runsd.doctor.databases import databases as look_at_databases
 from runsd.doctor.engine import Answers
+from runsd.doctor.telemetry import telemetry
 from runsd.migrations import migrate
 from runsd.store.database import MIGRATIONS
 from tests.service.launch import PATIENCE_S, RUNSD, ready, run
@@ -173,6 +174,20 @@ def test_networks_that_fail_every_start(subject: Subject, answers: Answers) -> N
     assert (none.verdict, "no bridge network" in none.said) == (Verdict.FAILURE, True)
     gone = engine.bridge(subject, replace(answers, bridge="docker99"))
     assert (gone.verdict, "docker99 is gone" in gone.said) == (Verdict.FAILURE, True)
+
+
+def test_where_runs_can_tell_by_opentelemetry(
+    tmp_path: Path, subject: Subject, engine_host: str, answers: Answers
+) -> None:
+    assert telemetry(subject, answers).verdict is Verdict.OK
+    off = telemetry(subject_of(tmp_path, engine_host, **{"telemetry.receive": "false"}), answers)
+    assert (off.verdict, "not received" in off.said) == (Verdict.OK, True)
+    for missed in (
+        telemetry(subject_of(tmp_path, "tcp://192.0.2.1:2375"), answers),
+        telemetry(subject, replace(answers, gateway=None)),
+        telemetry(subject, replace(answers, gateway="192.0.2.1")),
+    ):
+        assert (missed.verdict, "cannot tell" in missed.said) == (Verdict.WARNING, True)
 
 
 def test_limits_that_the_kernel_does_not_keep(subject: Subject, answers: Answers) -> None:
