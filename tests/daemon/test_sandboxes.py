@@ -89,11 +89,12 @@ def in_sandbox(daemon: Daemon, script: str, **spec: object) -> tuple[str | None,
 
 
 def test_what_a_run_sees_is_what_it_would_see_without(serve: Serve, fresh: Daemon, network: str) -> None:
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "elsewhere"}  # else each run has a token of its own
     with serve(RUNSD_SANDBOX__POOL="0") as daemon:
-        without, plain = in_sandbox(daemon, ALL_THAT_IS_SEEN, network=network)
+        without, plain = in_sandbox(daemon, ALL_THAT_IS_SEEN, network=network, env=env)
         assert running(daemon) == []
     warmed(fresh, network)
-    sandbox, seen = in_sandbox(fresh, ALL_THAT_IS_SEEN, network=network)
+    sandbox, seen = in_sandbox(fresh, ALL_THAT_IS_SEEN, network=network, env=env)
     assert (without, sandbox is not None) == (None, True)
     assert _without_names(seen) == _without_names(plain)
 

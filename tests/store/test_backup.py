@@ -18,6 +18,7 @@ from runsd import restore as restoring
 from runsd.backup import Manifest, back_up_to
 from runsd.datadir import LOGS, RESTORING, STATE, held
 from runsd.errors import NotNow, Refused
+from runsd.logs.database import MIGRATIONS as LOG_MIGRATIONS
 from runsd.logs.reader import LogQuery
 from runsd.restore import restore
 from runsd.store.database import MIGRATIONS, instance_of
@@ -82,7 +83,7 @@ async def test_a_backup_has_everything(data: Kept, file: Path, target: Path) -> 
     assert (manifest.instance, manifest.taken_at.year) == (await instance_of(data.desk.db), 2026)
     assert {name: member.schema_version for name, member in manifest.files.items()} == {
         STATE: len(MIGRATIONS),
-        LOGS: 1,
+        LOGS: len(LOG_MIGRATIONS),
     }
     before = await data.desk.everything()
     async with open_desk(target / STATE) as desk:
