@@ -112,6 +112,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             logs_db, engine, data_dir=places.data_dir, live=attempts.live_attempt,
             settings=settings.telemetry, engine_here=engine_here, signals=signals,
         )  # fmt: skip
+        stack.push_async_callback(telemetry.close)
 
         async def meet(facts: EngineFacts) -> None:
             await usage.fit(facts)
@@ -257,7 +258,6 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             await runner.cleanup()
             await supervisor.detach()
             await sandboxes.close()
-            await telemetry.close()
             for loop in loops:
                 loop.cancel()
     log.info("daemon.stopped")

@@ -25,6 +25,8 @@ _MOST_CONNECTIONS = 256
 _MOST_OF_ONE = 32
 _FIRST_REQUEST_S = 10.0
 _IDLE_S = 75.0
+# A stuck Engine may be stuck in its networks, and nobody is to wait for this.
+_ANSWER_S = 5.0
 _LOOK_AGAIN_S = 5.0
 _LOOK_EVERY_S = 60.0
 
@@ -50,10 +52,11 @@ class Listener:
     async def look(self) -> None:
         """Listen where the Engine's containers can reach it now; what goes wrong is the ``trouble``."""
         try:
-            address = await self._engine.gateway(_NETWORK)
-        except EngineError as failure:
+            async with asyncio.timeout(_ANSWER_S):
+                address = await self._engine.gateway(_NETWORK)
+        except (EngineError, TimeoutError) as failure:
             if self.endpoint is None:
-                self._say(str(failure))
+                self._say(str(failure) or f"the Engine does not say where network {_NETWORK} is")
             return
         if address is None:
             await self.close()
@@ -91,6 +94,8 @@ class Listener:
         with self._signals.listening("engine") as changed:
             while True:
                 await woken(changed, _LOOK_EVERY_S if self.endpoint else _LOOK_AGAIN_S)
+                if self._accepting is not None and self._accepting.done():
+                    self._accepting.result()  # raises what ended it: it has no end of its own
                 await self.look()
 
     async def close(self) -> None:

@@ -36,11 +36,14 @@ _REST_S = 1.0
 # Bodies that are being read, of one attempt and of all.
 _MOST_HELD_BYTES = 8 * 1024**2
 _MOST_HELD_BY_ALL = 32 * 1024**2
-_REQUEST_BYTES = 1024
+_REQUEST_BYTES = 8 * 1024
+# Whoever is refused is answered slowly, so that to ask in vain costs this side little.
+_REFUSED_S = 0.1
 # To decode JSON takes many times as long as to decode protobuf.
 _COST: Final = {Encoding.PROTOBUF: 1, Encoding.JSON: 4}
 # More is decoded on a thread, where it holds nobody up.
 _INLINE_BYTES = 16 * 1024
+_NO_SENSE = "some have no id, no number or no temporality"
 _NO_ROOM = "there is no room for more names, attribute sets or processes of this run"
 
 
@@ -88,7 +91,7 @@ class Receiver:
             except NotNow as failure:
                 trouble = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(failure), after_s=1)
                 return _refused(trouble, encoding)
-            body = otlp.answer(signal, encoding, rejected, _NO_ROOM if rejected else "")
+            body = otlp.answer(signal, encoding, sum(rejected.values()), "; ".join(rejected))
             return web.Response(body=body, content_type=encoding)
 
         return handle
@@ -99,15 +102,18 @@ class Receiver:
         try:
             response = await handler(request)
         except web.HTTPException:
+            await asyncio.sleep(_REFUSED_S)
             raise
         except Exception:  # one payload's fault must not reach the others
             log.exception("telemetry.failed", path=request.path)
             response = web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
-        await _drop_rest(request)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            await _drop_rest(request)
+            await asyncio.sleep(_REFUSED_S)
         return response
 
-    async def _take(self, request: web.Request, signal: Signal, encoding: Encoding) -> int:
-        """Take a request in, and return how much of it there was no room for. Raises Refusal and NotNow."""
+    async def _take(self, request: web.Request, signal: Signal, encoding: Encoding) -> dict[str, int]:
+        """Take a request in, and return how much of it was not taken, by reasons. Raises Refusal, NotNow."""
         attempt, opened = await self._sender(request)
         wait_s = opened.bucket.wait_s(time.monotonic())
         if wait_s > 0:
@@ -129,7 +135,8 @@ class Receiver:
             opened.bucket.take(held.size * _COST[encoding])
             held.release()
         opened.bucket.take((size - held.size) * _COST[encoding])
-        return batch.unread + await self._accounts.add(attempt, batch)
+        rejected = {_NO_SENSE: batch.unread, _NO_ROOM: await self._accounts.add(attempt, batch)}
+        return {reason: count for reason, count in rejected.items() if count}
 
     async def _sender(self, request: web.Request) -> tuple[Attempt, Opened]:
         attempt = self._tokens.attempt_of(_bearer(request))

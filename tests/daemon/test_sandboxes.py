@@ -20,7 +20,7 @@ ALL_THAT_IS_SEEN = """
     echo "hostname $(hostname)"; cat /etc/hostname /etc/hosts /etc/resolv.conf
     ip addr; ip route; ip -6 route; ls /proc/net; cat /proc/net/dev | cut -d: -f1
     grep -r . /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range
-    find /proc/sys/net -type f | sort | md5sum; mount | sed 's/.*on //' | cut -d' ' -f1
+    find /proc/sys/net -type f | sort | md5sum; mount | sed 's/.*on //' | cut -d' ' -f1 | sort
     id; env
 """
 

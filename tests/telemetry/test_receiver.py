@@ -11,7 +11,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 from runsd.telemetry import listener, receiver
 from runsd.telemetry.series import MOST_NAMES
@@ -80,7 +83,15 @@ async def test_what_there_is_no_room_for_is_counted_in_the_answer(station: Stati
     status, _, body = await station.send("metrics", gauges(MOST_NAMES + 7))
     partial = ExportMetricsServiceResponse.FromString(body).partial_success
     assert (status, partial.rejected_data_points) == (200, 7)
-    assert "no room" in partial.error_message
+    assert partial.error_message.startswith("there is no room")
+
+
+async def test_what_makes_no_sense_is_counted_in_the_answer(station: Station) -> None:
+    request = ExportTraceServiceRequest()
+    request.resource_spans.add().scope_spans.add().spans.add(name="nobody")
+    body = (await station.send("traces", request.SerializeToString()))[2]
+    partial = ExportTraceServiceResponse.FromString(body).partial_success
+    assert (partial.rejected_spans, "no id" in partial.error_message) == (1, True)
 
 
 async def test_only_live_attempts_are_heard(station: Station) -> None:
