@@ -11,6 +11,7 @@ import pytest
 from runsd.faults import Step
 from tests.conftest import Serve
 from tests.daemon.harness import ENDED_S, Daemon, first_line
+from tests.daemon.test_sandboxes import joined, warmed
 
 # What an image with nothing but Python has to send by.
 SENDER = """
@@ -64,6 +65,18 @@ def test_a_run_on_the_bridge_tells_and_is_heard(daemon: Daemon) -> None:
     endpoint = daemon.client.health().telemetry
     assert endpoint is not None
     assert endpoint.message is None
+
+
+def test_a_run_in_a_sandbox_is_heard_too(serve: Serve, python_image: str) -> None:
+    with serve(RUNSD_SANDBOX__POOL="1", RUNSD_DEFAULTS__MEMORY="64Mi") as daemon:
+        daemon.image = python_image
+        sandbox = warmed(daemon, "bridge")
+        handle = daemon.submit("python3", "-c", SENDER + "gate('/gate'); call(1)", network="bridge")
+        daemon.until(handle.id, "run.running")
+        assert joined(daemon, handle.id) == sandbox
+        daemon.open_gate(handle.id)
+        assert handle.wait(ENDED_S).exit_code == 0
+        assert told(daemon, handle.id) == (1, 10, 5)
 
 
 def test_attempts_of_a_run_are_added_up(daemon: Daemon) -> None:
