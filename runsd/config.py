@@ -84,6 +84,16 @@ class ImageSettings(_Section):
     """Which images may run."""
 
     allow: list[str] = Field(["*"], description="globs of image references that may run")
+    python: str = Field(
+        "python:{version}-slim", description="the image of a Python version, where a run names none"
+    )
+
+    @field_validator("python")
+    @classmethod
+    def _has_a_place_for_the_version(cls, value: str) -> str:
+        if "{version}" not in value:
+            raise ValueError("write {version} where the version goes, as in python:{version}-slim")
+        return value
 
 
 class LogSettings(_Section):

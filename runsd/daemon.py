@@ -21,6 +21,7 @@ from runsd.config import Settings
 from runsd.datadir import LOGS, STATE, held
 from runsd.engine.docker import DockerEngine
 from runsd.engine.port import EngineFacts
+from runsd.environments.environments import Environments
 from runsd.ids import Ids
 from runsd.logs.capture import LogWriter
 from runsd.logs.database import open_logs
@@ -30,10 +31,14 @@ from runsd.logs.samples import Samples
 from runsd.metrics import Metrics
 from runsd.signals import Signals
 from runsd.sockets import listening_socket
+from runsd.sources.collector import Collector
+from runsd.sources.mirrors import Mirrors
+from runsd.sources.sources import Sources
 from runsd.sources.uploads import Uploads
 from runsd.store.attempts import Attempts
 from runsd.store.database import instance_of, open_database
 from runsd.store.events import Events
+from runsd.store.programs import Programs
 from runsd.store.retention import Retention
 from runsd.store.runs import Runs
 from runsd.store.timers import Reading, Timers
@@ -145,10 +150,32 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             # From afar nobody sees whether the host's name servers are still those of a sandbox.
             most=settings.sandbox.pool if engine_here else 0, signals=signals,
         )  # fmt: skip
+        uploads = Uploads(
+            places.data_dir / "sources" / "uploads", max_bytes=settings.sources.upload_bytes, clock=clock
+        )
+        git_config = settings.sources.git_config
+        mirrors = Mirrors(
+            places.data_dir / "sources" / "mirrors",
+            timeout_s=settings.sources.git_timeout_seconds,
+            local=[Path(each) for each in settings.sources.local],
+            config=None if git_config is None else Path(git_config),
+        )
+        sources = Sources(mirrors, uploads)
+        source_collector = Collector(
+            mirrors, uploads, in_use=attempts.uploads, keep_days=settings.sources.keep_days
+        )
+        environments = Environments(
+            engine, settings.environments, places.data_dir / "environments",
+            instance=instance, clock=clock, in_use=attempts.images,
+        )  # fmt: skip
+        programs = Programs(db)
         tools = Tools(
             engine=engine,
             attempts=attempts,
+            programs=programs,
             volumes=volumes,
+            sources=sources,
+            environments=environments,
             images=Images(engine, inactivity_s=settings.engine.pull_inactivity_seconds),
             logs=writer,
             usage=usage,
@@ -198,10 +225,12 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             largest_run=intake.largest_run(settings),
             runs=runs,
             attempts=attempts,
+            programs=programs,
             events=Events(db),
             volumes=volumes,
             engine_volumes=engine_volumes,
             uploads=uploads,
+            sources=sources,
             usage_lines=UsageLines(db),
             logs=LogReader(logs_db),
             samples=samples,
@@ -236,6 +265,8 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             disk,
             usage,
             telemetry,
+            environments,
+            source_collector,
             sandboxes,
             timekeeper,
             reconciler,
@@ -258,6 +289,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             await runner.cleanup()
             await supervisor.detach()
             await sandboxes.close()
+            await telemetry.close()
             for loop in loops:
                 loop.cancel()
     log.info("daemon.stopped")

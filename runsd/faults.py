@@ -37,10 +37,14 @@ class Step(StrEnum):
     PULL_PROGRESS = "pull_progress"  # commit: how far that is
     PULL = "pull"  # Engine: the image is fetched
     READY = "ready"  # commit: its image is there
+    PREPARING = "preparing"  # commit: its source and environment are being made ready
+    COMMIT_SETTLED = "commit_settled"  # commit: which commit a branch or tag is
+    LOCK_SETTLED = "lock_settled"  # commit: which packages it runs with
     BUILD_ENVIRONMENT = "build_environment"  # Engine: the image with its Python packages is made
     CREATE = "create"  # Engine: the container is made
     CREATED = "created"  # commit: the container's id
     UNMADE = "unmade"  # commit: it can never be started, and is made anew
+    PUT_FILES = "put_files"  # Engine: the program is put into the container
     ATTACH = "attach"  # Engine: its output is joined
     START = "start"  # Engine: the container is started
     STARTED = "started"  # commit: it runs

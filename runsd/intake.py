@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from typing import Any
 
+from runsd_sdk.python import DEFAULT_VERSION, PythonSpec
 from runsd_sdk.quantity import format_bytes, format_cpu
 from runsd_sdk.spec import Requests, Resources, RunSpec
 
@@ -25,11 +27,20 @@ def accept(spec: RunSpec, settings: Settings, largest: admission.Resources, *, a
     timeout_s = settings.defaults.timeout_seconds
     if "timeout_seconds" in spec.model_fields_set:
         timeout_s = spec.timeout_seconds
-    full = spec.model_copy(update={"resources": Resources(requests=requests), "timeout_seconds": timeout_s})
+    said: dict[str, Any] = {"resources": Resources(requests=requests), "timeout_seconds": timeout_s}
+    if spec.python is not None and spec.image is None:
+        python = spec.python.model_copy(update={"version": spec.python.version or DEFAULT_VERSION})
+        said |= {"python": python, "image": python_image(python, settings)}
+    full = spec.model_copy(update=said)
     errors = [((*at, *loc), remedy) for loc, remedy in _objections(full, settings, largest)]
     if errors:
         raise Refused(f"cannot accept this run: {errors[0][1]}", errors=errors)
     return full
+
+
+def python_image(python: PythonSpec, settings: Settings) -> str:
+    """Return the image of a version of Python on this host."""
+    return settings.images.python.replace("{version}", python.version or DEFAULT_VERSION)
 
 
 def largest_run(settings: Settings) -> admission.Resources:
@@ -65,7 +76,7 @@ def _objections(
     if spec.timeout_seconds > settings.defaults.max_timeout_seconds:
         said = f"timeoutSeconds may be at most {settings.defaults.max_timeout_seconds} on this host"
         yield ("timeoutSeconds",), said
-    if not any(fnmatchcase(spec.image, glob) for glob in settings.images.allow):
+    if not any(fnmatchcase(spec.reference, glob) for glob in settings.images.allow):
         yield ("image",), f"this host runs only images like {', '.join(settings.images.allow)}"
     networks = ("bridge", "none", *settings.network.allow)
     if spec.network not in networks or spec.network == "host":

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from runsd_sdk.run import RunProblem
+
 TYPE_CHARS = 300
 MESSAGE_CHARS = 4096
 STACK_CHARS = 40_000
@@ -28,6 +30,7 @@ class Origin(StrEnum):
 
     UNCAUGHT = "uncaught"
     LOGGED = "logged"
+    OPENTELEMETRY = "opentelemetry"
     STDERR = "stderr"
 
 
@@ -64,6 +67,20 @@ def grouped(lines: bytes, *, most: int = 200) -> list[Problem]:
         else:
             again.setdefault(key, []).append(problem)
     return _fitting([_joined(problem, again.get(key, [])) for key, problem in found.items()])
+
+
+def public(problem: Problem) -> RunProblem:
+    """Return a problem as the API shows it."""
+    return RunProblem(
+        type=problem.type,
+        message=problem.message,
+        stacktrace=problem.stacktrace,
+        frames=list(problem.frames),
+        count=problem.count,
+        first_seen=problem.first_seen,
+        last_seen=problem.last_seen,
+        origin=problem.origin,
+    )
 
 
 def from_stderr(text: str, *, most: int = 200) -> list[Problem]:

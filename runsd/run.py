@@ -12,6 +12,7 @@ class Input(StrEnum):
 
     ADMIT = "admit"  # there is room: an attempt is made
     PULL = "pull"  # its image is being fetched
+    PREPARE = "prepare"  # its source and environment are being made ready
     READY = "ready"  # its image is there
     STARTED = "started"  # the Engine says that the container runs
     STOP = "stop"  # a cancel or the deadline asks it to end
@@ -35,11 +36,12 @@ NEXT: Final[dict[Phase, dict[Input, Phase]]] = {
         Input.STOP: Phase.FINISHED,
         Input.EXPIRE: Phase.FINISHED,
     },
-    Phase.PULLING: {**_LIVE, Input.READY: Phase.STARTING},
+    Phase.PULLING: {**_LIVE, Input.PREPARE: Phase.PREPARING, Input.READY: Phase.STARTING},
     Phase.PREPARING: {**_LIVE, Input.READY: Phase.STARTING},
     Phase.STARTING: {
         **_LIVE,
         Input.PULL: Phase.PULLING,
+        Input.PREPARE: Phase.PREPARING,
         Input.READY: Phase.STARTING,
         Input.STARTED: Phase.RUNNING,
     },

@@ -79,7 +79,7 @@ def _live(run: Run, around: Surroundings) -> tuple[str, list[str], str | None]:
             step = step or "free some disk space; the queue is kept and goes on by itself"
         return summary, trouble + details, step
     said = {
-        Phase.PULLING: f"its image {run.spec.image} is being pulled",
+        Phase.PULLING: f"its image {run.spec.reference} is being pulled",
         Phase.PREPARING: "its environment is being prepared",
         Phase.STARTING: "its container is being made and started",
         Phase.RUNNING: "it is running",

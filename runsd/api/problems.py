@@ -11,6 +11,7 @@ from runsd_sdk.host import FieldError, Problem
 
 from runsd.errors import (
     Conflicting,
+    DependenciesFailed,
     EngineConflict,
     EngineError,
     EngineUnavailable,
@@ -29,6 +30,7 @@ STATUS_OF: Final[dict[type[RunsdError], HTTPStatus]] = {
     Conflicting: HTTPStatus.CONFLICT,
     NotNow: HTTPStatus.SERVICE_UNAVAILABLE,
     SourceFailed: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DependenciesFailed: HTTPStatus.UNPROCESSABLE_ENTITY,
     EngineUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     EngineConflict: HTTPStatus.CONFLICT,
     EngineError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from runsd_sdk import host, run, spec
 from runsd_sdk.wire import Answer
 
-from runsd.api import events, logs, runs, sources, system, usage, volumes
+from runsd.api import events, logs, programs, runs, sources, system, usage, volumes
 from runsd.api.call import MIB, Handler, NoQuery, Query
 from runsd.api.streams import NDJSON, SSE, TEXT
 from runsd.metrics import CONTENT_TYPE
@@ -53,6 +53,8 @@ ROUTES: Final = (
     Route("GET", f"{_RUN}/logs", logs.read, None, query=logs.LogsQuery, media=(TEXT, NDJSON, SSE)),
     Route("GET", f"{_RUN}/events", events.of_run, run.EventList, query=events.EventsQuery, media=(SSE,)),
     Route("GET", f"{_RUN}/metrics", runs.metrics, run.Metrics),
+    Route("GET", f"{_RUN}/problems", programs.page, run.RunProblems),
+    Route("GET", f"{_RUN}/lock", programs.lock, None, media=(TEXT,)),
     Route("GET", f"{_RUN}/why", runs.why, run.Why),
     Route("GET", "/v1/events", events.of_all, run.EventList, query=events.EventsQuery, media=(SSE,)),
     Route("POST", "/v1/volumes", volumes.create, host.Volume, spec.VolumeSpec, status=201),

@@ -15,13 +15,15 @@ from runsd_sdk.spec import RunSpec
 
 from runsd import intake
 from runsd.admission import held
+from runsd.api import programs
 from runsd.api.call import Call, Query, Reply, validated
 from runsd.clock import instant, micros
 from runsd.engine.port import Stream
 from runsd.errors import Conflicting
 from runsd.signals import woken
 from runsd.store.listing import RunFilter
-from runsd.store.runs import Submission
+from runsd.store.returned import Returned
+from runsd.store.runs import NOTHING_KEPT, Kept, Submission
 from runsd.supervise.verdict import elsewhere
 from runsd.telemetry.view import named
 from runsd.why import Surroundings, explain
@@ -72,6 +74,7 @@ async def create_batch(call: Call) -> Reply:
         intake.accept(spec, services.settings, services.largest_run, at=("runs", n))
         for n, spec in enumerate(call.body.runs)
     ]
+    await programs.check_sources(call, specs, batch=True)
     submission = Submission(
         call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()), one=False
     )
@@ -84,8 +87,10 @@ async def rerun(call: Call) -> Reply:
     """Run again, with overrides."""
     before = await call.services.runs.get(call.project, call.id)
     patch: dict[str, Any] = call.body.root
-    said = merged(before.spec.model_dump(mode="json", by_alias=True), patch)
-    return await _submit(call, validated(RunSpec, json.dumps(said).encode()), patch, rerun_of=before.id)
+    said = merged(programs.fields_to_change(before.spec, call), patch)
+    spec = validated(RunSpec, json.dumps(said).encode())
+    kept = programs.kept(before, spec, patch)
+    return await _submit(call, spec, patch, rerun_of=before.id, kept=kept)
 
 
 async def page(call: Call) -> Reply:
@@ -132,6 +137,7 @@ async def result(call: Call) -> Reply:
     out, out_cut = await call.services.logs.last_bytes(run.id, run.attempt, Stream.STDOUT)
     deleted = run.logs.deleted_at is not None
     err, err_cut = await call.services.logs.last_bytes(run.id, run.attempt, Stream.STDERR)
+    returned = Returned() if run.spec.python is None else await call.services.programs.returned(run.id)
     return Reply(
         RunResult(
             **dict(run),
@@ -139,6 +145,8 @@ async def result(call: Call) -> Reply:
             stderr=err.decode("utf-8", "replace"),
             stdout_truncated=out_cut or len(out) < (run.logs.stdout_bytes if deleted else 0),
             stderr_truncated=err_cut or len(err) < (run.logs.stderr_bytes if deleted else 0),
+            return_value=None if returned.value is None else json.loads(returned.value),
+            problems=list(returned.problems),
         )
     )
 
@@ -245,15 +253,20 @@ async def _pulled(call: Call, run: Run) -> dict[str, int]:
     return told.data if told else {}
 
 
-async def _submit(call: Call, spec: RunSpec, said: Any, *, rerun_of: str | None = None) -> Reply:
+async def _submit(
+    call: Call, spec: RunSpec, said: Any, *, rerun_of: str | None = None, kept: Kept = NOTHING_KEPT
+) -> Reply:
     services = call.services
+    full = intake.accept(spec, services.settings, services.largest_run)
+    await programs.check_sources(call, [full])
     accepted = await services.runs.submit(
         Submission(
             call.project,
-            [intake.accept(spec, services.settings, services.largest_run)],
+            [full],
             call.idempotency_key,
             call.fingerprint(said),
             rerun_of=rerun_of,
+            kept=kept,
             trigger="api" if rerun_of is None else "rerun",
         ),
         check=services.disk.check,

@@ -12,9 +12,11 @@ from runsd.logs.reader import LogReader
 from runsd.logs.samples import Samples
 from runsd.metrics import Metrics
 from runsd.signals import Signals
+from runsd.sources.sources import Sources
 from runsd.sources.uploads import Uploads
 from runsd.store.attempts import Attempts
 from runsd.store.events import Events
+from runsd.store.programs import Programs
 from runsd.store.retention import Retention
 from runsd.store.runs import Runs
 from runsd.store.usage import UsageLines
@@ -38,10 +40,12 @@ class Services:
     largest_run: Resources
     runs: Runs
     attempts: Attempts
+    programs: Programs
     events: Events
     volumes: Volumes
     engine_volumes: EngineVolumes
     uploads: Uploads
+    sources: Sources
     usage_lines: UsageLines
     logs: LogReader
     samples: Samples

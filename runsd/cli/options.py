@@ -3,9 +3,10 @@
 import inspect
 import os
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints, overload
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints, overload
 
 import typer
 
@@ -74,8 +75,12 @@ def describes_run(command: Callable[..., T]) -> Callable[..., T]:
     names = [field.name for field in fields(SpecOptions)]
     hints = get_type_hints(SpecOptions, include_extras=True)
     own = inspect.signature(command, eval_str=True).parameters
-    parameters = [parameter for parameter in own.values() if parameter.name != "options"] + [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hints[name])
+    parameters = [parameter for parameter in own.values() if parameter.name != "options"]
+    taken = {flag for parameter in parameters for flag in _flags(parameter.annotation)}
+    parameters += [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_without(hints[name], taken)
+        )
         for name in names
     ]
     parameters.sort(key=lambda parameter: parameter.kind)
@@ -175,6 +180,24 @@ def understood(read: Callable[[str], T], text: str | None, option: str) -> T | N
         return read(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def _flags(annotation: Any) -> Sequence[str]:
+    """Return the flags that an annotation of a parameter names."""
+    return getattr(_info(annotation), "param_decls", None) or ()
+
+
+def _without(annotation: Any, taken: set[str]) -> Any:
+    """Return an annotation without the flags that the command has for something else."""
+    if not taken.intersection(_flags(annotation)):
+        return annotation
+    info = copy(_info(annotation))
+    info.param_decls = tuple(flag for flag in info.param_decls if flag not in taken)
+    return Annotated[get_args(annotation)[0], info]
+
+
+def _info(annotation: Any) -> Any:
+    return next(iter(getattr(annotation, "__metadata__", ())), None)
 
 
 def _env_lines(file: Path | None) -> list[str]:

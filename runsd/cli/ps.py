@@ -59,5 +59,6 @@ def _row(run: "Run") -> tuple[str, ...]:
 
     code = "" if run.exit_code is None else str(run.exit_code)
     ran = durations.written(output.ran(run))
-    image = run.spec.image if len(run.spec.image) <= 40 else f"{run.spec.image[:39]}…"
+    image = run.spec.reference
+    image = image if len(image) <= 40 else f"{image[:39]}…"
     return run.id, run.name or "", image, output.state(run), code, output.ago(run.created_at), ran

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import typer
 
-from runsd.cli import control, events, logs, map, ps, run, show, stats, usage, volume, wait
+from runsd.cli import control, events, logs, map, ps, py, run, show, stats, usage, volume, wait
 from runsd.cli.program import ProgramCommand
 
 USAGE = 2
@@ -22,6 +22,7 @@ app = typer.Typer(
 # A program's own options belong to it: what follows IMAGE is not ours.
 _PROGRAM = {"allow_interspersed_args": False}
 app.command(cls=ProgramCommand, context_settings=_PROGRAM)(run.run)
+app.command()(py.py)
 app.command(cls=ProgramCommand, context_settings=_PROGRAM)(map.map)
 app.command()(ps.ps)
 app.command()(show.show)
@@ -33,6 +34,7 @@ app.command()(run.rerun)
 app.command()(control.extend)
 app.command()(control.rm)
 app.command()(show.result)
+app.command()(show.problems)
 app.command()(stats.stats)
 app.command()(events.events)
 app.command()(usage.usage)
@@ -52,5 +54,5 @@ def execute(words: list[str]) -> int:
         return INTERRUPTED
     except typer.TyperException as error:
         sys.stderr.write(f"runs: {error.format_message()}\n")
-        return USAGE_OF_RUN if words[:1] in (["run"], ["wait"]) else USAGE
+        return USAGE_OF_RUN if words[:1] in (["run"], ["py"], ["wait"]) else USAGE
     return code if isinstance(code, int) else 0

@@ -1,5 +1,6 @@
 """``runs show``, ``why`` and ``result``: one run in full."""
 
+import json as jsons
 import shlex
 import sys
 from collections.abc import Iterator
@@ -52,11 +53,41 @@ def result(id: RunId, *, json: JsonFlag = False) -> None:
 
 
 def _write(found: "RunResult") -> None:
+    if found.spec.python is not None and found.spec.python.entrypoint.function is not None:
+        _write_value(found)
+        return
     sys.stdout.write(found.stdout)
     sys.stdout.flush()
     sys.stderr.write(found.stderr)
     if found.stdout_truncated or found.stderr_truncated:
         session.say(f"this is only the end; runs logs {found.id} -n all prints everything")
+
+
+def _write_value(found: "RunResult") -> None:
+    """Print what a function returned: that is its result, and what it wrote is its log."""
+    from runsd_sdk import Status
+
+    from runsd.cli import output
+
+    if found.status is not Status.SUCCEEDED:
+        session.say(f"{found.id} {found.message}; runs problems {found.id} and runs logs {found.id} say more")
+    else:
+        output.line(jsons.dumps(found.return_value, indent=2, ensure_ascii=False))
+
+
+def problems(id: RunId, *, json: JsonFlag = False) -> None:
+    """Print the exceptions that a run met, also while it is running."""
+    with session.connected() as client:
+        from runsd.cli import output
+
+        found = client.problems(run_id(client, id))
+        if json:
+            output.document(found)
+            return
+        for each in found.data:
+            times = f", {each.count} times" if each.count > 1 else ""
+            output.line(f"{each.type}: {each.message} ({each.origin}{times})")
+            output.lines(f"  {line}" for line in each.stacktrace.splitlines())
 
 
 def _outcome(run: "Run") -> Iterator[tuple[str, str]]:
@@ -79,6 +110,7 @@ def _outcome(run: "Run") -> Iterator[tuple[str, str]]:
 def _request(run: "Run") -> Iterator[tuple[str, str]]:
     spec, requests = run.spec, run.spec.resources.requests
     yield "image", run.image.digest or run.image.reference
+    yield from _program(run)
     yield "command", shlex.join(spec.command or ())
     yield "args", shlex.join(spec.args or ())
     yield "env", "\n".join(f"{key}={value}" for key, value in spec.env.items())
@@ -88,6 +120,27 @@ def _request(run: "Run") -> Iterator[tuple[str, str]]:
     yield "volumes", "\n".join(f"{volume}:{path}{mode}" for volume, path, mode in mounts)
     yield "timeout", durations.written(spec.timeout_seconds)
     yield "labels", "\n".join(f"{key}={value}" for key, value in run.labels.items())
+
+
+def _program(run: "Run") -> Iterator[tuple[str, str]]:
+    python, source = run.spec.python, run.spec.source
+    if python is None:
+        return
+    entry = python.entrypoint
+    named = [f"{key}={value!r}" for key, value in entry.kwargs.items()]
+    called = ", ".join([*map(repr, entry.args), *named])
+    if entry.function is not None:
+        yield "function", f"{entry.function}({called})"
+    else:
+        started = ["-m", entry.module] if entry.module is not None else [entry.file or ""]
+        yield "program", shlex.join([*started, *map(str, entry.args)])
+    file = [python.requirements] if python.requirements is not None else []
+    yield "packages", ", ".join([*python.dependencies, *file])
+    if source is not None and source.git is not None:
+        yield "source", f"{source.git.url} {source.git.ref or ''}".strip()
+        yield "commit", run.source_commit or ""
+    elif source is not None:
+        yield "source", source.upload or ""
 
 
 def _use(run: "Run") -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from docker.errors import DockerException
 
 from runsd import faults
 from runsd.engine import facts, registry
+from runsd.engine.archive import put, take
 from runsd.engine.body import create_body, sandbox_body
 from runsd.engine.frames import Frames, Piece
 from runsd.engine.port import (
@@ -156,6 +157,15 @@ class DockerEngine(Engine):
             },
         ) as chunks:
             yield Frames(chunks)
+
+    @effect(Step.PUT_FILES)
+    async def put_files(self, container: str, folder: str, archive: AsyncIterator[bytes]) -> None:
+        """Unpack a tar archive in a folder of a container."""
+        await put(self._transport, container, folder, archive)
+
+    async def take_file(self, container: str, path: str, *, most_bytes: int) -> bytes | None:
+        """Return a file of a container, up to so many bytes."""
+        return await take(self._transport, container, path, most_bytes=most_bytes)
 
     @effect(Step.START)
     async def start(self, container: str) -> None:

@@ -223,6 +223,12 @@ class Engine(Protocol):
         out and repeat output from the moment on in which the Engine begins a new file of its record.
         """
 
+    async def put_files(self, container: str, folder: str, archive: AsyncIterator[bytes]) -> None:
+        """Unpack a tar archive in a folder of a container, over what is there; what it raises is raised."""
+
+    async def take_file(self, container: str, path: str, *, most_bytes: int) -> bytes | None:
+        """Return a file of a container, running or not, up to so many bytes; None if there is none."""
+
     async def start(self, container: str) -> None:
         """Start a created container; one that was started already is left alone."""
 

@@ -21,3 +21,8 @@ def image_name(base_id: str, lock: str) -> str:
     """Return the one name that the image of this lock on that base can have."""
     content = f"{LAYOUT}\n{base_id}\n{lock}"
     return f"{REPOSITORY}:{hashlib.sha256(content.encode()).hexdigest()[:32]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things for a person: ``1 package``, ``2 packages``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

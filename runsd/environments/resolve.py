@@ -14,6 +14,7 @@ from runsd.config import EnvironmentSettings
 from runsd.environments import lock, uvlock
 from runsd.environments.base import Base
 from runsd.environments.flights import Tell
+from runsd.environments.naming import counted
 from runsd.environments.notes import Notes
 from runsd.environments.requirements import Requirements, pinned
 from runsd.environments.uv import Failed, Sources, Uv
@@ -53,7 +54,7 @@ class Resolver:
         if requirements.uv_lock is not None:  # they are long, and read in Python
             requirements += await asyncio.to_thread(uvlock.pins, requirements.uv_lock, base.markers)
         _check_python(base, requirements)
-        tell(f"resolving {len(requirements.lines)} requirements for {base.title}")
+        tell(f"resolving {counted(len(requirements.lines), 'requirement')} for {base.title}")
         async with self._turns:
             found = await self._resolve(base, requirements, tell)
         await asyncio.to_thread(self._notes.write, key, found)

@@ -11,6 +11,7 @@ from runsd_sdk.quantity import format_bytes
 from runsd.environments.base import Base
 from runsd.environments.flights import Tell
 from runsd.environments.lock import read
+from runsd.environments.naming import counted
 from runsd.environments.resolve import target
 from runsd.environments.uv import Sources, Uv
 
@@ -37,7 +38,8 @@ class Tree:
     async def install(self, base: Base, lock: str, tell: Tell) -> None:
         """Fetch and unpack what the lock names. Raises DependenciesFailed with uv's explanation."""
         packages = read(lock)
-        tell(f"installing {len(packages)} packages, {format_bytes(sum(one.size for one in packages))}")
+        size = format_bytes(sum(one.size for one in packages))
+        tell(f"installing {counted(len(packages), 'package')}, {size}")
         file = self._place / "pylock.toml"
         file.write_text(lock)
         # Files are shared with uv's cache where the file system can: they are read once, into the context.

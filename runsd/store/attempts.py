@@ -19,6 +19,7 @@ from runsd.faults import Step
 from runsd.sqlite import Sqlite, statements
 from runsd.store.ended import Ended, added_usage, billed_us, usage_lines
 from runsd.store.events import add_event
+from runsd.store.returned import keep_returned
 
 SQL = statements(Path(__file__).with_name("runs.sql"))
 _EXPIRED_AT_ONCE = 500
@@ -46,6 +47,7 @@ class Work:
     cancelled: bool
     stop_us: int | None
     stop_reason: Reason | None
+    source_commit: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,15 @@ class Attempts:
         """Return the number of a run's live attempt, 0 for none."""
         return (await self.current([run_id])).get(run_id, 0)
 
+    async def images(self) -> set[str]:
+        """Return the ids of the images that live runs are made from."""
+        return {row["image_id"] for row in await self._db.all(SQL["live_images"])}
+
+    async def uploads(self, among: Iterable[str]) -> set[str]:
+        """Return which of some uploads are the sources of runs that are not over."""
+        rows = await self._db.all(SQL["uploads"], {"ids": json.dumps(sorted(among))})
+        return {row["upload"] for row in rows}
+
     async def current(self, run_ids: Iterable[str]) -> dict[str, int]:
         """Return, of those runs that are known, the live attempt, or 0."""
         rows = await self._db.all(SQL["current"], {"ids": json.dumps(sorted(run_ids))})
@@ -152,7 +163,7 @@ class Attempts:
 
     async def pulling(self, work: Work) -> bool:
         """Starting → pulling."""
-        return await self._move(Step.PULLING, "pull", work, "run.pulling", {"image": work.spec.image})
+        return await self._move(Step.PULLING, "pull", work, "run.pulling", {"image": work.spec.reference})
 
     async def pull_progress(self, work: Work, done_bytes: int, total_bytes: int) -> None:
         """Tell how far the pull is, as an event."""
@@ -162,6 +173,10 @@ class Attempts:
             add_event(db, work.id, self._clock(), "run.pull_progress", said)
 
         await self._db.write(job, Step.PULL_PROGRESS)
+
+    async def preparing(self, work: Work) -> bool:
+        """Starting or pulling → preparing: source and environment are being made ready."""
+        return await self._move(Step.PREPARING, "prepare", work, "run.preparing", {})
 
     async def ready(self, work: Work, *, image_id: str, image_digest: str | None) -> bool:
         """Pulling or preparing → starting: the image that will run is known."""
@@ -261,6 +276,8 @@ class Attempts:
             db.executemany(SQL["insert_usage_line"], usage_lines(row, ended.started_us, billed))
         said = {key: given[key] for key in ("attempt", "status", "reason", "message")}
         said["exitCode"] = ended.outcome.exit_code
+        if ended.returned is not None:
+            keep_returned(db, work.id, ended.returned)
         event = "run.finished" if move == "finish" else "run.retrying"
         add_event(db, work.id, now, event, said)
         return True
@@ -294,6 +311,7 @@ def _work(row: sqlite3.Row) -> Work:
         cancelled=row["cancel_us"] is not None,
         stop_us=row["stop_us"],
         stop_reason=Reason(row["stop_reason"]) if row["stop_reason"] else None,
+        source_commit=row["source_commit"],
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from runsd import billing
 from runsd.run import Outcome
+from runsd.store.returned import Returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Ended:
     stdout_bytes: int = 0
     stderr_bytes: int = 0
     logs_truncated: bool = False
+    returned: Returned | None = None
 
 
 def billed_us(row: sqlite3.Row, ended: Ended) -> int:

@@ -20,7 +20,7 @@ _FRESH: Final = {
     "phase": "queued",
     "attempt": 0,
     "usage": "{}",
-    **dict.fromkeys(("reason", "message", "exit_code", "image_id", "image_digest", "task")),
+    **dict.fromkeys(("reason", "message", "exit_code", "image_id", "image_digest", "task", "source_commit")),
     **dict.fromkeys(("started_us", "finished_us", "deadline_us", "stop_us", "logs_deleted_us")),
     **dict.fromkeys(("oom_killed", "stdout_bytes", "stderr_bytes", "logs_truncated"), 0),
 }
@@ -52,7 +52,8 @@ def run_of(row: Row, price_usd: Decimal, *, spec: RunSpec | None = None) -> Run:
         finished_at=instant_or_none(row["finished_us"]),
         deadline_at=instant_or_none(row["deadline_us"]),
         spec=spec,
-        image=RunImage(reference=spec.image, id=row["image_id"], digest=row["image_digest"]),
+        image=RunImage(reference=spec.reference, id=row["image_id"], digest=row["image_digest"]),
+        source_commit=row["source_commit"],
         usage=_unused(price_usd) if row["usage"] == "{}" else _usage_of(json.loads(row["usage"]), price_usd),
         logs=RunLogs(
             stdout_bytes=row["stdout_bytes"],

@@ -19,12 +19,24 @@ from runsd.sqlite import Sqlite, statements
 from runsd.store import listing
 from runsd.store.events import add_event, add_events
 from runsd.store.listing import RunFilter
+from runsd.store.programs import inherit_lock
 from runsd.store.rows import fresh_run, run_of
 from runsd.store.volumes import resolve_mounts
 
 SQL = statements(Path(__file__).with_name("runs.sql"))
 _PAGE_BYTES = 4 * 1024**2
 KEY_LIFETIME_US = 24 * 3600 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a rerun keeps of the run before: the commit of its source, and its lock."""
+
+    commit: str | None = None
+    lock: bool = False
+
+
+NOTHING_KEPT = Kept()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,7 @@ class Submission:
     key: str | None = None
     fingerprint: str = ""
     rerun_of: str | None = None
+    kept: Kept = NOTHING_KEPT
     trigger: str = "api"
     one: bool = True
 
@@ -177,6 +190,9 @@ class Runs:
             db.executemany(SQL["insert_label"], labels)
         if volumes:
             db.executemany(SQL["insert_volume"], volumes)
+        if submission.kept.lock and submission.rerun_of is not None:
+            for id in ids:
+                inherit_lock(db, id, submission.rerun_of)
         add_events(db, ids, now, "run.submitted", {})
         if submission.key is not None:
             db.execute(SQL["keep_key"], {**_key(submission, now), "run_ids": json.dumps(ids)})
@@ -202,6 +218,7 @@ class Runs:
             "trigger": submission.trigger,
             "rerun_of": submission.rerun_of,
             "hostname": self._hostname,
+            "source_commit": submission.kept.commit,
         }
 
     async def _change(

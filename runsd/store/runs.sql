@@ -1,10 +1,10 @@
 -- name: insert
 insert into runs (
     id, project, name, labels, spec, cpu_milli, memory_bytes, gpus, priority, timeout_s, grace_s,
-    status, phase, created_us, not_before_us, expires_us, trigger, rerun_of, hostname
+    status, phase, created_us, not_before_us, expires_us, trigger, rerun_of, hostname, source_commit
 ) values (
     :id, :project, :name, :labels, :spec, :cpu_milli, :memory_bytes, :gpus, :priority, :timeout_s, :grace_s,
-    'pending', 'queued', :now, :now, :expires_us, :trigger, :rerun_of, :hostname
+    'pending', 'queued', :now, :now, :expires_us, :trigger, :rerun_of, :hostname, :source_commit
 )
 
 -- name: insert_label
@@ -74,6 +74,16 @@ where r.id = :id and r.phase not in ('queued', 'finished')
 select id, case when phase in ('queued', 'finished') then 0 else attempt end as attempt from runs
 where id in (select value from json_each(:ids))
 
+-- name: uploads
+select json_extract(spec, '$.source.upload') as upload from runs
+where phase = 'queued' and upload in (select value from json_each(:ids))
+union
+select json_extract(spec, '$.source.upload') as upload from runs
+where phase not in ('queued', 'finished') and upload in (select value from json_each(:ids))
+
+-- name: live_images
+select image_id from runs where phase not in ('queued', 'finished') and image_id is not null
+
 -- name: live
 select id from runs where phase not in ('queued', 'finished')
 
@@ -88,6 +98,11 @@ insert into attempts (run_id, number, created_us) values (:id, :attempt, :now)
 -- name: pull
 update runs set phase = 'pulling'
 where id = :id and attempt = :attempt and phase = 'starting' and stop_us is null
+returning id
+
+-- name: prepare
+update runs set phase = 'preparing'
+where id = :id and attempt = :attempt and phase in ('pulling', 'starting') and stop_us is null
 returning id
 
 -- name: ready

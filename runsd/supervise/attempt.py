@@ -38,6 +38,7 @@ from runsd.supervise.engine_disk import explained
 from runsd.supervise.launch import Launch
 from runsd.supervise.naming import container_name
 from runsd.supervise.output import Output
+from runsd.supervise.program import Program
 from runsd.supervise.starting import NoSandbox, start_failure
 from runsd.supervise.stopping import Stopping
 from runsd.supervise.tools import Gone, NotStarted, Tools
@@ -64,7 +65,10 @@ class Attempt:
         self._name = container_name(work.id, work.attempt)
         self._log = log.bind(run=work.id, attempt=work.attempt)
         self._asking = Asking(work, tools)
-        self._launch = Launch(work, self._name, tools, self._asking)
+        self._program: Program | None = None
+        if work.spec.python is not None:
+            self._program = Program(work, work.spec.python, tools, self._asking, self._own_capture)
+        self._launch = Launch(work, self._name, tools, self._asking, self._program)
         self._verdict = Verdict(work, self._name, tools)
         self._capture: Capture | None = None
         self._stopping: Stopping | None = None
@@ -118,7 +122,7 @@ class Attempt:
             capture = await self._own_capture()
             await capture.remark(f"[runsd: output may be missing here: {failure}]")
             await capture.flush()
-            ended = await self._verdict.on_exit(container.id, capture.captured, self._stopping)
+            ended = await self._judged(container.id, capture)
             await self._conclude(ended)
             return await self._clear(ended)
         await self._tools.engine.remove(self._name)
@@ -138,7 +142,13 @@ class Attempt:
             live_ended_us = await self._end_of(output)
         capture = await self._own_capture()
         await complete(Output(self._tools.engine, container.id, capture, self._tools.logs), live_ended_us)
-        return await self._verdict.on_exit(container.id, capture.captured, self._stopping)
+        return await self._judged(container.id, capture)
+
+    async def _judged(self, container: str, capture: Capture) -> Ended:
+        ended = await self._verdict.on_exit(container, capture.captured, self._stopping)
+        if self._program is None:
+            return ended
+        return replace(ended, returned=await self._program.left_in(container))
 
     # The output, and the exit
 

@@ -14,6 +14,7 @@ from runsd.store.attempts import Work
 from runsd.supervise.asking import Asking
 from runsd.supervise.output import Live, Output, copy_live, copy_record
 from runsd.supervise.preparing import Preparation
+from runsd.supervise.program import Program
 from runsd.supervise.starting import Start
 from runsd.supervise.tools import Gone, NotStarted, Tools
 
@@ -21,13 +22,15 @@ from runsd.supervise.tools import Gone, NotStarted, Tools
 class Launch:
     """What leads to a running container. ``sandbox`` is the one that it joins, as far as is known."""
 
-    def __init__(self, work: Work, name: str, tools: Tools, asking: Asking) -> None:
+    def __init__(self, work: Work, name: str, tools: Tools, asking: Asking, program: Program | None) -> None:
         self.sandbox: str | None = None
         self._work = work
         self._name = name
         self._tools = tools
         self._asking = asking
+        self._program = program
         self._start = Start(name, tools, asking)
+        self._kind = work.spec.network if program is None else f"{work.spec.network} with a program"
 
     @property
     def seen_us(self) -> int | None:
@@ -50,9 +53,11 @@ class Launch:
             else:
                 self.sandbox = container.joined
                 if container.state is ContainerState.CREATED:
-                    await turn.enter_async_context(self._start.turn(work.spec.network))
+                    await turn.enter_async_context(self._start.turn(self._kind))
             if work.container_id is None:
                 await self._tools.attempts.created(work, container.id, engine=self._tools.monitor.identity)
+            if container.state is ContainerState.CREATED and self._program is not None:
+                await self._program.put_into(container.id)
             capture = await own_capture()
             reading = _reading(self._tools.engine, container, capture, self._tools.logs, exited)
             output = await stack.enter_async_context(reading)
@@ -65,10 +70,10 @@ class Launch:
         """Make the container when its turn has come; a pull takes none."""
         if work.container_id is not None:
             raise Gone
-        preparation = Preparation(work, self._name, self._tools, self._asking)
-        image = await preparation.image()
-        await turn.enter_async_context(self._start.turn(work.spec.network))
-        container = await preparation.container(image)
+        preparation = Preparation(work, self._name, self._tools, self._asking, self._program)
+        image_id = await preparation.image()
+        await turn.enter_async_context(self._start.turn(self._kind))
+        container = await preparation.container(image_id)
         self._start.ordinary = preparation.quick
         self.sandbox = container.joined
         return container

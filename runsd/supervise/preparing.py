@@ -13,6 +13,7 @@ from runsd.store.attempts import Work
 from runsd.supervise.asking import Asking
 from runsd.supervise.naming import container_labels
 from runsd.supervise.patience import patiently
+from runsd.supervise.program import WORKSPACE, Program
 from runsd.supervise.sandboxes import Loan
 from runsd.supervise.tools import NotStarted, Tools
 
@@ -27,17 +28,31 @@ class Preparation:
     It was not ``quick`` where a sandbox was made for it first.
     """
 
-    def __init__(self, work: Work, name: str, tools: Tools, asking: Asking) -> None:
+    def __init__(self, work: Work, name: str, tools: Tools, asking: Asking, program: Program | None) -> None:
         self._work = work
         self._name = name
         self._tools = tools
         self._asking = asking
+        self._program = program
         self.quick = True
 
-    async def image(self) -> ImageFacts:
-        """Make sure of the image."""
+    async def image(self) -> str:
+        """Make sure of the image, and of all that a program needs in it; return its id."""
+        base = await self._present()
+        image_id = base.id
+        if self._program is not None:
+            if await self._tools.attempts.preparing(self._work):
+                self._tell()
+                self._tools.signals.notify("queue")  # it takes nobody's turn meanwhile
+            image_id = await self._program.image(base)
+        if not await self._tools.attempts.ready(self._work, image_id=image_id, image_digest=base.digest):
+            self._asking.changed()  # it is to stop: a container must not be made without this on record
+        self._tell()
+        return image_id
+
+    async def _present(self) -> ImageFacts:
         await self._asking.check_stop("before its image was looked for")
-        reference, policy = self._work.spec.image, self._work.spec.pull_policy
+        reference, policy = self._work.spec.reference, self._work.spec.pull_policy
         try:
             image = await self._tools.images.present(reference)
         except EngineRefused as failure:
@@ -48,9 +63,6 @@ class Preparation:
                 said = f"image {reference} is not on this host and pullPolicy is never; pull or build it"
                 raise NotStarted(Outcome(Reason.IMAGE_NOT_FOUND, said))
             image = await self._pull(reference)
-        if not await self._tools.attempts.ready(self._work, image_id=image.id, image_digest=image.digest):
-            self._asking.changed()  # it is to stop: a container must not be made without this on record
-        self._tell()
         return image
 
     async def _pull(self, reference: str) -> ImageFacts:
@@ -78,7 +90,7 @@ class Preparation:
                 said = f"cannot pull image {reference}: {failure}"
                 raise NotStarted(Outcome(Reason.IMAGE_PULL_FAILED, said)) from failure
 
-    async def container(self, image: ImageFacts) -> ContainerFacts:
+    async def container(self, image_id: str) -> ContainerFacts:
         """Make the container."""
         await self._asking.check_stop("before its container was made")
         engine, sandboxes = self._tools.engine, self._tools.sandboxes
@@ -87,7 +99,7 @@ class Preparation:
         loan = await self._loan()
         sandbox = loan.sandbox if loan else None
         self.quick = not (loan and loan.made)
-        request = self._request(image, mounts, cgroup_parent=cgroup_parent, sandbox=sandbox)
+        request = self._request(image_id, mounts, cgroup_parent=cgroup_parent, sandbox=sandbox)
         try:
             created = await patiently(lambda: engine.create(request))
         except (EngineNotFound, EngineRefused, EngineConflict) as failure:
@@ -133,23 +145,23 @@ class Preparation:
         return mounts
 
     def _request(
-        self, image: ImageFacts, mounts: list[Mount], *, cgroup_parent: str | None, sandbox: str | None
+        self, image_id: str, mounts: list[Mount], *, cgroup_parent: str | None, sandbox: str | None
     ) -> ContainerRequest:
-        spec = self._work.spec
+        spec, program = self._work.spec, self._program
         requests = spec.resources.requests
         return ContainerRequest(
             name=self._name,
-            image=image.id,
-            entrypoint=spec.command,
+            image=image_id,
+            entrypoint=spec.command if program is None else program.command,
             args=spec.args,
-            env={**self._telemetry(), **spec.env},
+            env={**self._telemetry(), **(program.environment if program else {}), **spec.env},
             labels=container_labels(self._tools.instance, self._work.id, self._work.attempt),
             cpu_milli=requests.cpu_milli,
             memory_bytes=requests.memory_bytes,
             shm_bytes=quantity.memory_bytes(spec.shm_size, minimum=1),
             mounts=mounts,
             network=spec.network,
-            workdir=spec.workdir,
+            workdir=spec.workdir if program is None else spec.workdir or WORKSPACE,
             user=spec.user,
             cgroup_parent=cgroup_parent,
             log_max_bytes=self._tools.log_max_bytes,

@@ -49,13 +49,13 @@ class Start:
         self._asking = asking
 
     @asynccontextmanager
-    async def turn(self, network: str) -> AsyncIterator[None]:
+    async def turn(self, kind: str) -> AsyncIterator[None]:
         """Wait for a turn among the starts, and have it; whoever is asked to stop meanwhile needs none."""
         with self._tools.pace.in_line() as turn:
             await self._asking.done_unless_stopped(turn.here, "before it was started")
             yield
             if self.seen_us is not None and self.ordinary:
-                turn.started(network)  # starts of one kind take about as long as each other
+                turn.started(kind)  # starts of one kind take about as long as each other
 
     async def of(self, container: ContainerFacts) -> None:
         """Start a container. Raises NotStarted when that cannot be or was cancelled, Gone when it is gone."""

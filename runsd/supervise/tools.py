@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 from runsd.clock import Clock
 from runsd.engine.port import Engine
+from runsd.environments.environments import Environments
 from runsd.logs.capture import LogWriter
 from runsd.metrics import Metrics
 from runsd.run import Outcome
 from runsd.signals import Signals
+from runsd.sources.sources import Sources
 from runsd.store.attempts import Attempts
+from runsd.store.programs import Programs
 from runsd.store.volumes import Volumes
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.images import Images
@@ -25,7 +28,10 @@ class Tools:
 
     engine: Engine
     attempts: Attempts
+    programs: Programs
     volumes: Volumes
+    sources: Sources
+    environments: Environments
     images: Images
     logs: LogWriter
     usage: UsageMeter

@@ -113,14 +113,24 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
     whole = SLOW | {"volumeMounts": mounts, "retries": {"limit": 1}, "labels": {"k": "v"}, "name": "n"}
     (slow,) = call("POST", "/v1/runs/batch", json={"runs": [whole]})["data"]
     here = f"/v1/runs/{slow['id']}"
-    for path in ("", "/wait?timeoutSeconds=0", "/logs", "/events", "/metrics", "/why", "/result"):
+    for path in (
+        "",
+        "/wait?timeoutSeconds=0",
+        "/logs",
+        "/events",
+        "/metrics",
+        "/why",
+        "/problems",
+        "/lock",
+        "/result",
+    ):
         call("GET", here + path)
     call("DELETE", here)
     call("PATCH", here, json={"timeoutSeconds": 100, "labels": {"k": "w"}})
     call("POST", f"{here}/cancel")
     for id in (slow["id"], quick["id"]):
         call("GET", f"/v1/runs/{id}/wait")
-        for path in ("", "/logs", "/events", "/metrics", "/why", "/result"):
+        for path in ("", "/logs", "/events", "/metrics", "/why", "/problems", "/lock", "/result"):
             call("GET", f"/v1/runs/{id}{path}")
     again = call("POST", f"/v1/runs/{quick['id']}/rerun", json={"name": "again"})
     assert again["rerunOf"] == quick["id"]

@@ -23,6 +23,7 @@ from runsd_sdk import RunHandle, RunResult, RunsClient
 from runsd_sdk.host import Volume
 from runsd_sdk.run import Event
 
+from runsd.environments.naming import ENVIRONMENT
 from runsd.faults import VARIABLE
 from tests import leaks
 
@@ -334,6 +335,10 @@ class Daemon:
             self.eye.remove_container(sandbox, force=True)
         for found in (self.eye.volumes(filters=label)["Volumes"] or ()) if self.instance else ():
             self.eye.remove_volume(found["Name"], force=True)
+        environments = {"label": f"{ENVIRONMENT}={self.instance}"}
+        for found in self.eye.images(filters=environments) if self.instance else ():
+            for name in found["RepoTags"] or [found["Id"]]:
+                self.eye.remove_image(name, force=True)
         for left in sorted(self._left() if self.instance else ()):
             kind, _, path = left.partition(" ")
             if kind == "cgroup":

@@ -42,7 +42,7 @@ async def test_what_is_required_is_there_with_its_scripts(
     ]  # fmt: skip
     assert run(docker_client, ready.image_id, "first") == "first 1.0\n"
     assert run(docker_client, ready.image_id, "sh", "-c", "echo $VIRTUAL_ENV").strip() == "/opt/runsd/venv"
-    assert said[0].startswith("resolving 1 requirements for Python 3.11.")
+    assert said[0].startswith("resolving 1 requirement for Python 3.11.")
     assert "building the environment image" in said
 
 

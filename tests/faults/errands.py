@@ -195,6 +195,10 @@ ELSEWHERE: dict[Step, str] = {
     Step.REMOVE_IMAGE: "tests/environments/test_killed.py",
     Step.TELEMETRY: "tests/daemon/test_telemetry.py",
     **dict.fromkeys(
+        [Step.PREPARING, Step.COMMIT_SETTLED, Step.LOCK_SETTLED, Step.PUT_FILES],
+        "tests/daemon/test_program_crashes.py",
+    ),
+    **dict.fromkeys(
         [
             Step.ADD_VOLUME, Step.CREATE_VOLUME, Step.KEEP_VOLUME, Step.DISCARD_VOLUME, Step.REMOVE_VOLUME,
             Step.FORGET_VOLUME,

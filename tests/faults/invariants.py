@@ -19,7 +19,14 @@ _EXACT = Context(prec=60)
 _NANO = 1_000_000_000
 _MICRO = 1_000_000
 # What a data directory may hold while its daemon runs.
-_FILES = {"lock", *(f"{name}{end}" for name in ("runsd.db", "logs.db") for end in ("", "-wal", "-shm"))}
+_FILES = {
+    "lock",
+    "telemetry.key",
+    "telemetry.port",
+    "sources",
+    "environments",
+    *(f"{name}{end}" for name in ("runsd.db", "logs.db") for end in ("", "-wal", "-shm")),
+}
 # A removal that the Engine was not there for is left to the reconciler, which comes every half minute.
 _RECONCILED_S = 60.0
 _NEVER_RAN = (Reason.CANCELLED, Reason.QUEUE_EXPIRED)

@@ -54,12 +54,13 @@ def gits() -> set[str]:
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             if not any("daemon" in process.cmdline()[:2] for process in (child, *child.parents())):
-                found.add(f"{child.pid} {child.name()} {child.status()}")
+                found.add(f"{child.pid} {child.name()}")
     return found
 
 
 @pytest.fixture(autouse=True)
 def _no_git_left() -> Iterator[None]:
+    before = gits()  # of other tests' fixtures some may live on
     yield
-    left = settled(gits)
+    left = settled(lambda: gits() - before)
     assert not left, f"processes left: {left}"

@@ -31,12 +31,9 @@ async def pulling(desk: Desk) -> str:
 
 
 async def preparing(desk: Desk) -> str:
-    """No edge leads here yet: it is for runs with a source, which the schema and the edges out know."""
-    id = await pulling(desk)
-    await desk.db.write(
-        lambda db: db.execute("update runs set phase = 'preparing' where id = ?", (id,)), STEP
-    )
-    return id
+    work = await desk.admitted()
+    assert await desk.attempts.preparing(work)
+    return work.id
 
 
 async def running(desk: Desk) -> str:
@@ -133,6 +130,7 @@ async def last_known(desk: Desk, id: str) -> Work:
         began_us=None,
         stop_us=None,
         stop_reason=None,
+        source_commit=None,
     )
 
 
@@ -142,6 +140,10 @@ async def admit(desk: Desk, work: Work) -> object:
 
 async def pull(desk: Desk, work: Work) -> object:
     return await desk.attempts.pulling(work)
+
+
+async def prepare(desk: Desk, work: Work) -> object:
+    return await desk.attempts.preparing(work)
 
 
 async def ready(desk: Desk, work: Work) -> object:
@@ -179,6 +181,7 @@ def over(desk: Desk) -> Ended:
 EDGES: dict[Input, Callable[[Desk, Work], Awaitable[object]]] = {
     Input.ADMIT: admit,
     Input.PULL: pull,
+    Input.PREPARE: prepare,
     Input.READY: ready,
     Input.STARTED: started,
     Input.STOP: stop,

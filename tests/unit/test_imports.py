@@ -20,18 +20,8 @@ LEAVES = {
     "runsd.signals",
     "runsd.sqlite",
 }
-PURE = {"runsd.run", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.problems", "runsd.retry"}
-BELOW = LEAVES | PURE | {"runsd_sdk"}
-STORED = BELOW | {"runsd.store", "runsd.logs", "runsd.engine.port", "runsd.metrics"}
-LOOPS = STORED | {
-    "runsd.environments",
-    "runsd.engine.cgroup",
-    "runsd.engine.init",
-    "runsd.engine.namespace",
-    "runsd.engine.pause",
-}
 PURE = {
-    "runsd.run", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.retry",
+    "runsd.run", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.problems", "runsd.retry",
     *(f"runsd.telemetry.{room}" for room in (
         "amounts", "bucket", "calls", "conventions", "environment", "exceptions", "facts", "reading", "rows",
         "series", "sums", "view",
@@ -39,7 +29,14 @@ PURE = {
 }  # fmt: skip
 BELOW = LEAVES | PURE | {"runsd_sdk"}
 STORED = BELOW | {"runsd.store", "runsd.logs", "runsd.engine.port", "runsd.metrics", "runsd.telemetry"}
-LOOPS = STORED | {"runsd.engine.cgroup", "runsd.engine.init", "runsd.engine.namespace", "runsd.engine.pause"}
+LOOPS = STORED | {
+    "runsd.environments",
+    "runsd.sources",
+    "runsd.engine.cgroup",
+    "runsd.engine.init",
+    "runsd.engine.namespace",
+    "runsd.engine.pause",
+}
 """What the loops may stand on. Of the Engine they know the port, what its init says, and of its host how
 cgroups and network namespaces look, and what waits in a sandbox."""
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from runsd_sdk.handle import RunHandle
     from runsd_sdk.host import Health, Info, Problem, Source, Usage, Volume
+    from runsd_sdk.python import Entrypoint, GitSource, PythonSpec, SourceSpec
     from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
     from runsd_sdk.spec import Requests, Resources, Retries, RunSpec, VolumeMount
 
@@ -46,6 +47,7 @@ _HOME = {
     "ServerError TooLarge Unauthorized Unprocessable WaitTimeout",
     "handle": "RunHandle",
     "host": "Health Info Problem Source Usage Volume",
+    "python": "Entrypoint GitSource PythonSpec SourceSpec",
     "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
     "spec": "Requests Resources Retries RunSpec VolumeMount",
 }
@@ -58,8 +60,10 @@ __all__ = [
     "BadRequest",
     "Conflict",
     "DaemonUnreachable",
+    "Entrypoint",
     "Event",
     "Forbidden",
+    "GitSource",
     "Health",
     "Info",
     "InvalidAddress",
@@ -70,6 +74,7 @@ __all__ = [
     "NotFound",
     "Phase",
     "Problem",
+    "PythonSpec",
     "RateLimited",
     "Reason",
     "Requests",
@@ -88,6 +93,7 @@ __all__ = [
     "RunsdError",
     "ServerError",
     "Source",
+    "SourceSpec",
     "Status",
     "TooLarge",
     "Unauthorized",

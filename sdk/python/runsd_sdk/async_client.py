@@ -12,10 +12,11 @@ from runsd_sdk import address, calls, fields, flows, streams
 from runsd_sdk.async_handle import AsyncRunHandle
 from runsd_sdk.async_volumes import AsyncVolumes
 from runsd_sdk.calls import Stream
-from runsd_sdk.fields import SpecFields
+from runsd_sdk.fields import ProgramFields, SpecFields
 from runsd_sdk.host import Health, Info, Source, Usage
 from runsd_sdk.link import Link
-from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunResult, Why
+from runsd_sdk.python import SourceSpec
+from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunProblems, RunResult, Why
 
 
 class AsyncRunsClient:
@@ -58,6 +59,24 @@ class AsyncRunsClient:
         return AsyncRunHandle(
             self, await self._driver.ask(calls.create(spec, idempotency_key=idempotency_key))
         )
+
+    async def create_python(
+        self,
+        source: str | os.PathLike[str] | SourceSpec | None = ".",
+        *,
+        idempotency_key: str | None = None,
+        **program: Unpack[ProgramFields],
+    ) -> AsyncRunHandle:
+        """Submit a Python program and return at once: ``create_python(file="train.py", args=["3"])``.
+
+        ``source`` is a directory, which is uploaded, or a SourceSpec; None for what the image has already.
+        """
+        spec = fields.of_program(program)
+        if isinstance(source, SourceSpec):
+            spec["source"] = source
+        elif source is not None:
+            spec["source"] = SourceSpec(upload=(await self.upload(source)).id)
+        return await self.create(idempotency_key=idempotency_key, **spec)
 
     async def create_batch(
         self, specs: Sequence[SpecFields | Mapping[str, object]], *, idempotency_key: str | None = None
@@ -239,6 +258,10 @@ class AsyncRunsClient:
     async def metrics(self, run_id: str) -> Metrics:
         """Return a run's samples and totals."""
         return await self._driver.ask(calls.metrics(run_id))
+
+    async def problems(self, run_id: str) -> RunProblems:
+        """Return the exceptions that a run met, so far."""
+        return await self._driver.ask(calls.problems(run_id))
 
     async def why(self, run_id: str) -> Why:
         """Return why a run is pending, or why it ended, in words and with the next step."""

@@ -10,7 +10,18 @@ from urllib.parse import quote
 
 from runsd_sdk import fields
 from runsd_sdk.host import Health, Info, Source, Usage, Volume, VolumeList
-from runsd_sdk.run import Event, EventList, LogEntry, Metrics, Run, RunBatch, RunList, RunResult, Why
+from runsd_sdk.run import (
+    Event,
+    EventList,
+    LogEntry,
+    Metrics,
+    Run,
+    RunBatch,
+    RunList,
+    RunProblems,
+    RunResult,
+    Why,
+)
 from runsd_sdk.spec import RunPatch, VolumeSpec
 from runsd_sdk.wire import Answer, format_instant
 
@@ -208,6 +219,11 @@ def follow_events(run_id: str | None = None, *, since: int | None = None) -> Fee
 def metrics(run_id: str) -> Call[Metrics]:
     """Ask for a run's samples and totals."""
     return _get(_run(run_id, "metrics"), Metrics)
+
+
+def problems(run_id: str) -> Call[RunProblems]:
+    """Ask for the exceptions that a run met."""
+    return _get(_run(run_id, "problems"), RunProblems)
 
 
 def why(run_id: str) -> Call[Why]:

@@ -9,11 +9,12 @@ from typing import Self, Unpack
 
 from runsd_sdk import address, calls, fields, flows, streams
 from runsd_sdk.calls import Stream
-from runsd_sdk.fields import SpecFields
+from runsd_sdk.fields import ProgramFields, SpecFields
 from runsd_sdk.handle import RunHandle
 from runsd_sdk.host import Health, Info, Source, Usage
 from runsd_sdk.link import Link
-from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunResult, Why
+from runsd_sdk.python import SourceSpec
+from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunProblems, RunResult, Why
 from runsd_sdk.volumes import Volumes
 
 
@@ -53,6 +54,24 @@ class RunsClient:
     def create(self, *, idempotency_key: str | None = None, **spec: Unpack[SpecFields]) -> RunHandle:
         """Submit a run and return at once. A repeated key answers the run that it first made."""
         return RunHandle(self, self._driver.ask(calls.create(spec, idempotency_key=idempotency_key)))
+
+    def create_python(
+        self,
+        source: str | os.PathLike[str] | SourceSpec | None = ".",
+        *,
+        idempotency_key: str | None = None,
+        **program: Unpack[ProgramFields],
+    ) -> RunHandle:
+        """Submit a Python program and return at once: ``create_python(file="train.py", args=["3"])``.
+
+        ``source`` is a directory, which is uploaded, or a SourceSpec; None for what the image has already.
+        """
+        spec = fields.of_program(program)
+        if isinstance(source, SourceSpec):
+            spec["source"] = source
+        elif source is not None:
+            spec["source"] = SourceSpec(upload=(self.upload(source)).id)
+        return self.create(idempotency_key=idempotency_key, **spec)
 
     def create_batch(
         self, specs: Sequence[SpecFields | Mapping[str, object]], *, idempotency_key: str | None = None
@@ -222,6 +241,10 @@ class RunsClient:
     def metrics(self, run_id: str) -> Metrics:
         """Return a run's samples and totals."""
         return self._driver.ask(calls.metrics(run_id))
+
+    def problems(self, run_id: str) -> RunProblems:
+        """Return the exceptions that a run met, so far."""
+        return self._driver.ask(calls.problems(run_id))
 
     def why(self, run_id: str) -> Why:
         """Return why a run is pending, or why it ended, in words and with the next step."""

@@ -2,28 +2,27 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from runsd_sdk.errors import InvalidSpec
 from runsd_sdk.host import FieldError
+from runsd_sdk.python import ENTRYPOINTS, PythonSpec, SourceSpec
 from runsd_sdk.spec import Batch, Resources, Retries, RunSpec, VolumeMount
 from runsd_sdk.wire import Body
 
 Json = dict[str, Any]
 B = TypeVar("B", bound=Body)
-# These hold a person's own keys: they are never renamed.
-_FREE = frozenset({"env", "labels"})
+# These hold a person's own keys, however deep: they are never renamed.
+_FREE = frozenset({"env", "labels", "args", "kwargs"})
 
 
-class SpecFields(TypedDict, total=False):
-    """The fields of RunSpec as keyword arguments; a test keeps the two the same."""
+class CommonFields(TypedDict, total=False):
+    """What may be said of every run, whether an image's command or a Python program is run."""
 
-    image: str
-    command: Sequence[str] | None
-    args: Sequence[str] | None
+    image: str | None
     env: Mapping[str, str]
     resources: Resources | Mapping[str, Any]
     volume_mounts: Sequence[VolumeMount | Mapping[str, Any]]
@@ -41,6 +40,40 @@ class SpecFields(TypedDict, total=False):
     shm_size: str | int
 
 
+class SpecFields(CommonFields, total=False):
+    """The fields of RunSpec as keyword arguments; a test keeps the two the same."""
+
+    python: PythonSpec | Mapping[str, Any] | None
+    source: SourceSpec | Mapping[str, Any] | None
+    command: Sequence[str] | None
+    args: Sequence[str] | None
+
+
+class ProgramFields(CommonFields, total=False):
+    """The fields of a Python run as keyword arguments: those of its entrypoint and environment, and the rest.
+
+    One of ``file``, ``module`` and ``function`` says what runs; see ``python.py`` for each.
+    """
+
+    file: str
+    module: str
+    function: str
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    version: str
+    dependencies: Sequence[str]
+    requirements: str
+
+
+def of_program(fields: ProgramFields) -> SpecFields:
+    """Return the fields of the run that a Python program is, but its source."""
+    said: Json = {**fields}
+    entrypoint: Json = {key: said.pop(key) for key in (*ENTRYPOINTS, "args", "kwargs") if key in said}
+    python: Json = {key: said.pop(key) for key in ("version", "dependencies", "requirements") if key in said}
+    said["python"] = {**python, "entrypoint": entrypoint}
+    return cast("SpecFields", said)
+
+
 def run_spec(fields: Mapping[str, object]) -> Json:
     """Return the body of a submission with only the fields that were said; raise InvalidSpec."""
     return validated(RunSpec, plain(fields)).wire()
@@ -54,8 +87,19 @@ def batch(specs: Sequence[Mapping[str, object]]) -> Json:
 def overrides(fields: Mapping[str, object]) -> Json:
     """Return a merge patch (RFC 7396) over a RunSpec: what is None is removed. Raises InvalidSpec."""
     patch = plain(fields)
-    validated(RunSpec, {"image": "any", **_without_null(patch)})
+    validated(RunSpec, merged(_program(patch), _without_null(patch)))
     return patch
+
+
+def _program(patch: Mapping[str, Any]) -> Json:
+    """Return a run that a patch could be over, as far as the patch tells."""
+    python = patch.get("python") or {}
+    if not python and not patch.get("source"):
+        return {"image": "any"}
+    entrypoint = python.get("entrypoint") if isinstance(python, Mapping) else None
+    named = isinstance(entrypoint, Mapping) and any(entrypoint.get(each) for each in ENTRYPOINTS)
+    program: Json = {"python": {} if named else {"entrypoint": {"function": "any:any"}}}
+    return program if patch.get("source") else {**program, "source": {"upload": f"src_{0:032}"}}
 
 
 def spread(common: Mapping[str, object], over: Sequence[Mapping[str, object]]) -> list[Json]:
@@ -99,9 +143,11 @@ def _plain(value: Any, *, free: bool = False) -> Any:
     if isinstance(value, Body):
         return value.wire()
     if isinstance(value, Mapping):
-        return {key if free else to_camel(key): _plain(below) for key, below in value.items()}
+        if free:
+            return dict(value)
+        return {to_camel(key): _plain(below, free=key in _FREE) for key, below in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(below) for below in value]
+        return list(value) if free else [_plain(below) for below in value]
     return value
 
 

@@ -4,6 +4,8 @@ from base64 import b64decode
 from enum import StrEnum
 from typing import Any
 
+from pydantic import JsonValue
+
 from runsd_sdk.spec import RunSpec
 from runsd_sdk.wire import Answer, Instant
 
@@ -121,6 +123,7 @@ class Run(Answer):
     deadline_at: Instant | None
     spec: RunSpec
     image: RunImage
+    source_commit: str | None = None
     usage: RunUsage
     logs: RunLogs
     trigger: str
@@ -129,13 +132,41 @@ class Run(Answer):
     hostname: str
 
 
+class RunProblem(Answer):
+    """An exception that a run met, and how often: its stack trace has the frames as Python prints them.
+
+    ``origin`` says how it became known: ``uncaught``, ``logged``, ``opentelemetry``, or ``stderr`` where a
+    traceback was found in the error output. ``frames`` are the program's own, the innermost first.
+    """
+
+    type: str
+    message: str
+    stacktrace: str
+    frames: list[str] = []
+    count: int = 1
+    first_seen: Instant | None = None
+    last_seen: Instant | None = None
+    origin: str
+
+
+class RunProblems(Answer):
+    """The problems of a run, so far."""
+
+    data: list[RunProblem]
+
+
 class RunResult(Run):
-    """A terminal run with the end of its output: the last 1 MiB of each stream, as text."""
+    """A terminal run with the end of its output: the last 1 MiB of each stream, as text.
+
+    ``return_value`` is what the function of a Python run returned, and None where none did.
+    """
 
     stdout: str
     stderr: str
     stdout_truncated: bool
     stderr_truncated: bool
+    return_value: JsonValue = None
+    problems: list[RunProblem] = []
 
 
 class RunList(Answer):

@@ -4,9 +4,17 @@ import posixpath
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from runsd_sdk import quantity
+from runsd_sdk.python import DEFAULT_VERSION, PythonSpec, SourceSpec
 from runsd_sdk.wire import Body
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -168,9 +176,11 @@ class Retries(Body):
 
 
 class RunSpec(Body):
-    """One request to execute a container to completion."""
+    """One request to execute a container to completion: an image and its command, or a Python program."""
 
-    image: Image
+    python: PythonSpec | None = None
+    source: Annotated[SourceSpec | None, Field(validate_default=True)] = None
+    image: Annotated[Image | None, Field(validate_default=True)] = None
     command: Arguments | None = None
     args: Arguments | None = None
     env: Env = {}
@@ -190,6 +200,41 @@ class RunSpec(Body):
     pull_policy: Literal["missing", "always", "never"] = "missing"
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     shm_size: Annotated[str | int | float, AfterValidator(_shm)] = "64Mi"
+
+    @property
+    def reference(self) -> str:
+        """The image that it is made from: its own, or the one that has its version of Python."""
+        if self.image is not None or self.python is None:
+            return self.image or ""
+        return f"python:{self.python.version or DEFAULT_VERSION}-slim"
+
+    @field_validator("source")
+    @classmethod
+    def _source_fits(cls, value: SourceSpec | None, info: ValidationInfo) -> SourceSpec | None:
+        if "python" not in info.data:
+            return value  # its own error says enough
+        python: PythonSpec | None = info.data["python"]
+        if python is None and value is not None:
+            raise ValueError("a source is for Python runs; give python with an entrypoint too")
+        if python is not None and value is None and python.entrypoint.needs_source:
+            raise ValueError("a file needs a source to be in; give source.git or source.upload")
+        if python is not None and value is None and python.requirements is not None:
+            raise ValueError("python.requirements is a file of a source; give source.git or source.upload")
+        return value
+
+    @field_validator("image")
+    @classmethod
+    def _something_runs(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("python", ...) is None:
+            raise ValueError("give an image, or python with an entrypoint")
+        return value
+
+    @field_validator("command", "args")
+    @classmethod
+    def _python_is_the_command(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        if value is not None and info.data.get("python") is not None:
+            raise ValueError("python.entrypoint says what runs; leave this out")
+        return value
 
     @model_validator(mode="after")
     def _mounts_are_distinct(self) -> Self:

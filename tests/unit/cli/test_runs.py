@@ -13,8 +13,8 @@ import typer
 from runsd.cli import output, runs
 
 COMMANDS = {
-    "run", "map", "ps", "show", "why", "wait", "logs", "cancel", "rerun", "extend", "rm", "result", "stats",
-    "events", "usage", "volume create", "volume ls", "volume show", "volume rm",
+    "run", "py", "map", "ps", "show", "why", "wait", "logs", "cancel", "rerun", "extend", "rm", "result",
+    "problems", "stats", "events", "usage", "volume create", "volume ls", "volume show", "volume rm",
 }  # fmt: skip
 
 

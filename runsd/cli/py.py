@@ -1,0 +1,144 @@
+"""``runs py``: a Python file, module or function to completion."""
+
+import json as jsons
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runsd.cli import session
+from runsd.cli.options import JsonFlag, SpecOptions, command_line, describes_run, spec_fields
+from runsd.cli.program import SEPARATOR
+from runsd.cli.run import Detach, submitted
+
+if TYPE_CHECKING:
+    from runsd_sdk import RunsClient
+
+Json = dict[str, Any]
+# The @ before a host (https://me@host/x, git@host:x) is not the one before a ref.
+_REPOSITORY = re.compile(r"(?P<url>(?:[a-z+]+://[^/]+/|[^/]+:|/|\.).*?)(?:@(?P<ref>[^@:]+))?")
+
+Target = Annotated[
+    str | None, typer.Argument(metavar="FILE | FILE:FUNC", help="A file, or a function in a file or module.")
+]
+Words = Annotated[
+    list[str] | None, typer.Argument(metavar="[-- ARGS]…", help="Arguments of a file or module.")
+]
+Module = Annotated[
+    str | None, typer.Option("--module", "-m", metavar="MODULE", help="A module, as with python -m.")
+]
+Positional = Annotated[
+    list[str] | None, typer.Option("--arg", metavar="JSON", help="Argument of a function; may be repeated.")
+]
+Named = Annotated[
+    list[str] | None, typer.Option("--kwarg", metavar="K=JSON", help="Argument of a function, by name.")
+]
+Version = Annotated[str | None, typer.Option("--python", metavar="3.12", help="The version of Python.")]
+Packages = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="PKG", help="A package, such as numpy or 'numpy>=2'; may be repeated."),
+]
+Requirements = Annotated[
+    str | None,
+    typer.Option(metavar="F", help="A requirements.txt, pyproject.toml or uv.lock of the source."),
+]
+Git = Annotated[
+    str | None, typer.Option(metavar="URL[@REF]", help="A repository, instead of the directory you are in.")
+]
+BaseImage = Annotated[str | None, typer.Option("--image", metavar="IMAGE", help="Another base image.")]
+
+
+@describes_run
+def py(
+    target: Target = None,
+    words: Words = None,
+    *,
+    options: SpecOptions,
+    module: Module = None,
+    arg: Positional = None,
+    kwarg: Named = None,
+    python: Version = None,
+    with_: Packages = None,
+    requirements: Requirements = None,
+    git: Git = None,
+    image: BaseImage = None,
+    detach: Detach = False,
+    json: JsonFlag = False,
+) -> None:
+    """Run a Python program to completion and stream its output.
+
+    The directory you are in goes along, but what .gitignore names; --git takes a repository instead. Exits as
+    `runs run` does.
+    """
+    said = {"version": python, "dependencies": with_, "requirements": requirements}
+    program: Json = {name: value for name, value in said.items() if value is not None}
+    program["entrypoint"] = _entrypoint(target, words, module, arg, kwarg)
+    fields: Json = {**spec_fields(options), "python": program}
+    if image is not None:
+        fields["image"] = image
+    with session.connected(stands_for_run=True) as client:
+        from runsd.cli import attach
+        from runsd.cli.interrupts import interrupts
+
+        with interrupts(client) as ours:
+            fields["source"] = _repository(git) if git is not None else _uploaded(client)
+            handle = client.create(idempotency_key=options.idempotency_key, **fields)
+            ours.take([handle.id])
+            if detach and not ours.asked:
+                return submitted(handle.run, json=json)
+            follow = attach.wait_for_result if json else attach.attach
+            raise typer.Exit(follow(client, handle.id))
+
+
+def _entrypoint(
+    target: str | None,
+    words: list[str] | None,
+    module: str | None,
+    arg: list[str] | None,
+    kwarg: list[str] | None,
+) -> Json:
+    if target == SEPARATOR:
+        target, words = None, words or []
+    if module is not None:
+        words = [*([target] if target is not None else []), *command_line(words)]
+        target = None
+    function = target is not None and ":" in target
+    if (arg or kwarg) and not function:
+        raise typer.BadParameter("only a function takes these; write FILE:FUNC", param_hint="--arg, --kwarg")
+    if module is not None:
+        return {"module": module, "args": words}
+    if target is None:
+        raise typer.BadParameter("what shall run? name a file, FILE:FUNC, or -m MODULE", param_hint="FILE")
+    if not function:
+        return {"file": target, "args": command_line(words)}
+    if command_line(words):
+        raise typer.BadParameter("a function takes --arg and --kwarg, not words", param_hint="ARGS")
+    args = [_value(text, "--arg") for text in arg or ()]
+    return {"function": target, "args": args, "kwargs": dict(_pair(text) for text in kwarg or ())}
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not key.isidentifier() or not equals:
+        raise typer.BadParameter(f"{text!r} is not K=JSON", param_hint="--kwarg")
+    return key, _value(value, "--kwarg")
+
+
+def _value(text: str, option: str) -> Any:
+    try:
+        return jsons.loads(text)
+    except ValueError as error:
+        said = f"{text!r} is not JSON ({error}); a text needs its quotes: '\"{text}\"'"
+        raise typer.BadParameter(said, param_hint=option) from error
+
+
+def _repository(text: str) -> Json:
+    found = _REPOSITORY.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not URL or URL@REF", param_hint="--git")
+    return {"git": {name: value for name, value in found.groupdict().items() if value is not None}}
+
+
+def _uploaded(client: "RunsClient") -> Json:
+    return {"upload": client.upload(Path.cwd()).id}

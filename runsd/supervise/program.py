@@ -1,0 +1,194 @@
+"""The program of a Python run: made ready before its container, put into it, and asked what it has left.
+
+The order is that of everything here: what a branch means and which packages it runs with are on record
+before anything is made of them, so a retry, a rerun and the next daemon go on with the same.
+"""
+
+import asyncio
+import io
+import json
+import tarfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import lru_cache
+from pathlib import Path
+
+from runsd_sdk.python import PythonSpec
+from runsd_sdk.run import Reason, RunProblem
+
+from runsd import problems
+from runsd.engine.port import Engine, ImageFacts, Stream
+from runsd.environments import project
+from runsd.environments.requirements import Requirements, stated
+from runsd.errors import DependenciesFailed, SourceFailed
+from runsd.logs.capture import Capture
+from runsd.run import Outcome
+from runsd.store.attempts import Work
+from runsd.store.returned import Returned
+from runsd.supervise.asking import Asking
+from runsd.supervise.tools import NotStarted, Tools
+from runsd.telemetry import view
+
+WORKSPACE = "/workspace"
+"""Where the source is, and where the program begins."""
+
+_PLACE = "/run/runsd"
+_RUNNER_PATH, _JOB_PATH = f"{_PLACE}/runner.py", f"{_PLACE}/job.json"
+_OUT = f"{_PLACE}/out"
+_RESULT, _PROBLEMS = f"{_OUT}/result.json", f"{_OUT}/problems.jsonl"
+_RESULT_BYTES = 2 * 1024**2
+_PROBLEMS_BYTES = 4 * 1024**2
+_RUNNER = Path(__file__).parents[1] / "runner.py"
+# What is printed is to be seen while the program runs, not when four kilobytes are full.
+_ENVIRONMENT = {"PYTHONUNBUFFERED": "1"}
+
+
+class Program:
+    """The program of one attempt; what is done for it is told in the run's log."""
+
+    def __init__(
+        self,
+        work: Work,
+        python: PythonSpec,
+        tools: Tools,
+        asking: Asking,
+        own_capture: Callable[[], Awaitable[Capture]],
+    ) -> None:
+        self._work = work
+        self._python = python
+        self._tools = tools
+        self._asking = asking
+        self._own_capture = own_capture
+        self._commit = work.source_commit
+        self._interpreter = "python"
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What the container executes; known once there is an image for it."""
+        return (self._interpreter, _RUNNER_PATH, _JOB_PATH)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables for the container, which the run's own may override."""
+        return dict(_ENVIRONMENT)
+
+    async def image(self, base: ImageFacts) -> str:
+        """Return the id of the image that has all it imports; the base itself where that is all.
+
+        Raises NotStarted when source or packages cannot be had, or when the run is to stop meanwhile.
+        """
+        settling = asyncio.create_task(self._image(base), name=f"settle-{self._work.id}")
+        try:
+            await self._asking.done_unless_stopped(settling, "while its program was made ready")
+            return settling.result()
+        except SourceFailed as failure:
+            raise NotStarted(Outcome(Reason.SOURCE_FAILED, str(failure))) from failure
+        except DependenciesFailed as failure:
+            raise NotStarted(Outcome(Reason.DEPENDENCIES_FAILED, str(failure))) from failure
+        finally:
+            settling.cancel()
+            await asyncio.gather(settling, return_exceptions=True)
+
+    async def _image(self, base: ImageFacts) -> str:
+        capture = await self._own_capture()
+
+        def say(text: str) -> None:
+            capture.add(Stream.SYSTEM, f"[runsd: {text}]\n".encode())
+
+        await self._settle_commit(say)
+        required = await self._required()
+        lock = await self._tools.programs.lock(self._work.id)
+        ready = await self._tools.environments.ready(
+            base, required, version=self._python.version, lock=lock, on_progress=say
+        )
+        self._interpreter = ready.python
+        if ready.lock and ready.lock != lock:
+            await self._tools.programs.settle_lock(self._work, ready.lock)
+        return ready.image_id
+
+    async def _settle_commit(self, say: Callable[[str], None]) -> None:
+        """Find out which commit a branch or tag is, unless a former attempt did."""
+        source = self._work.spec.source
+        if source is None or source.git is None or self._commit is not None:
+            return
+        say(f"looking for {source.git.ref or 'the newest commit'} in {source.git.url}")
+        self._commit = await self._tools.sources.commit(source.git)
+        await self._tools.programs.settle_commit(self._work, self._commit)
+        say(f"the source is commit {self._commit}")
+
+    async def _required(self) -> Requirements:
+        python, source = self._python, self._work.spec.source
+        required = stated(python.dependencies)
+        if python.requirements is None or source is None:
+            return required
+
+        async def fetch(path: str) -> bytes | None:
+            return await self._tools.sources.file(source, self._commit, path)
+
+        return required + await project.read(python.requirements, fetch)
+
+    async def put_into(self, container: str) -> None:
+        """Put runner, job and source into a container that has not been started; doing it again is fine."""
+        await self._tools.engine.put_files(container, "/", _whole(self._place()))
+        if (source := self._work.spec.source) is not None:
+            try:
+                async with self._tools.sources.files(source, self._commit) as archive:
+                    await self._tools.engine.put_files(container, WORKSPACE, archive)
+            except SourceFailed as failure:
+                raise NotStarted(Outcome(Reason.SOURCE_FAILED, str(failure))) from failure
+
+    def _place(self) -> bytes:
+        job = {
+            "entrypoint": self._python.entrypoint.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "source": WORKSPACE,
+            "out": _OUT,
+        }
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w") as archive:
+            # Whoever the run's user is may write where it begins, and leave something behind.
+            for folder, mode in ((WORKSPACE, 0o777), (_PLACE, 0o755), (_OUT, 0o777)):
+                _add(archive, folder, None, mode)
+            _add(archive, _RUNNER_PATH, _runner(), 0o644)
+            _add(archive, _JOB_PATH, json.dumps(job).encode(), 0o644)
+        return made.getvalue()
+
+    async def left_in(self, container: str) -> Returned:
+        """Return what the program left behind in its container, as far as it makes sense."""
+        return Returned(await self._value(container), tuple(await self._problems(container)))
+
+    async def _problems(self, container: str) -> list[RunProblem]:
+        lines = await problem_lines(self._tools.engine, container)
+        told = (await self._tools.telemetry.of_run(self._work.id)).problems()
+        return [problems.public(each) for each in problems.grouped(lines + view.problem_lines(told))]
+
+    async def _value(self, container: str) -> str | None:
+        if self._python.entrypoint.function is None:
+            return None
+        content = await self._tools.engine.take_file(container, _RESULT, most_bytes=_RESULT_BYTES)
+        try:
+            return json.dumps(json.loads(content or b"")["returnValue"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None  # it was not the runner that wrote this
+
+
+async def problem_lines(engine: Engine, container: str) -> bytes:
+    """Return what the runner has noted of a program's problems, whether it runs or not."""
+    return await engine.take_file(container, _PROBLEMS, most_bytes=_PROBLEMS_BYTES) or b""
+
+
+@lru_cache(1)
+def _runner() -> bytes:
+    return _RUNNER.read_bytes()
+
+
+def _add(archive: tarfile.TarFile, path: str, content: bytes | None, mode: int) -> None:
+    entry = tarfile.TarInfo(path.lstrip("/"))
+    entry.mode = mode
+    if content is None:
+        entry.type = tarfile.DIRTYPE
+    else:
+        entry.size = len(content)
+    archive.addfile(entry, None if content is None else io.BytesIO(content))
+
+
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    yield content
