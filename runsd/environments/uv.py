@@ -4,12 +4,10 @@ import asyncio
 import os
 import re
 import shutil
-import signal
 import ssl
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from uv import find_uv_bin
 from runsd.config import EnvironmentSettings
 from runsd.environments.flights import Tell
 from runsd.errors import DependenciesFailed
+from runsd.processes import end
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 _SECRETS = re.compile(r"://[^/\s@]+@")
@@ -97,7 +96,7 @@ class Uv:
         except TimeoutError as failure:
             raise Failed(f"{cannot}: it takes longer than {within_s:g} s", _explanation(said)) from failure
         finally:
-            await _end(process)
+            await end(process)
         if code:
             raise Failed(cannot, _explanation(said))
         return "\n".join(said)
@@ -185,14 +184,6 @@ async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
 def _clean(line: bytes) -> str:
     text = _ESCAPES.sub("", line.decode(errors="replace")).rstrip()
     return _SECRETS.sub("://***@", text)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End it and whatever it has started, and wait for it."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
 
 
 def _explanation(said: Sequence[str]) -> str:

@@ -2,19 +2,19 @@
 
 import asyncio
 import os
-import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from runsd.errors import SourceFailed
+from runsd.processes import end
 from runsd.sources.address import Address
 
 _PIECE = 128 * 1024
 _MOST_SAID = 64 * 1024
 _MOST_ANSWERED = 64 * 1024**2
-_GRACE_S = 2.0
+_GRACE_S = 2.0  # in which git removes its lock files
 _SETTINGS: Final = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -82,7 +82,7 @@ class Git:
         except TimeoutError as failure:
             raise GitSilent from failure
         finally:
-            await _end(process)
+            await end(process, grace_s=_GRACE_S)
         if code:
             raise GitFailed(_text(said))
         return _text(answer)
@@ -98,7 +98,7 @@ class Git:
             async with aclosing(_pieces(process)) as pieces:
                 yield pieces
         finally:
-            await _end(process)
+            await end(process, grace_s=_GRACE_S)
 
     async def _start(
         self, args: Sequence[str], cwd: Path, address: Address | None, lock: int | None
@@ -167,33 +167,6 @@ async def _pieces(process: asyncio.subprocess.Process) -> AsyncGenerator[bytes, 
     finally:
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a process and its children; the first signal lets git remove its lock files."""
-    try:
-        if process.returncode is None:
-            _signal(process, signal.SIGTERM)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_GRACE_S):
-                    await _gone(process)
-    finally:
-        _signal(process, signal.SIGKILL)
-        await _gone(process)
-
-
-async def _gone(process: asyncio.subprocess.Process) -> None:
-    """Wait for the end; asyncio sees it only when the pipes are empty (gh-119710)."""
-    for stream in (process.stdout, process.stderr):
-        while stream is not None and await stream.read(_PIECE):
-            pass
-    await process.wait()
-
-
-def _signal(process: asyncio.subprocess.Process, number: int) -> None:
-    # Its children may outlive a git that was killed: the group has their names too.
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
 
 
 def _allowed(address: Address) -> str:

@@ -17,6 +17,7 @@ LEAVES = {
     "runsd.faults",
     "runsd.files",
     "runsd.migrations",
+    "runsd.processes",
     "runsd.signals",
     "runsd.sqlite",
 }
@@ -56,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.logging": set(),
     "runsd.notify": set(),
     "runsd.places": set(),
+    "runsd.processes": set(),
     "runsd.runner": set(),  # runs in containers; read as text, imported by nobody
     "runsd.sockets": {"runsd.errors"},
     **{room: {"runsd_sdk", "runsd.errors", "runsd.clock", *PURE} for room in PURE},
