@@ -7,7 +7,7 @@ left out.
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -69,18 +69,21 @@ def grouped(lines: bytes, *, most: int = 200) -> list[Problem]:
     return _fitting([_joined(problem, again.get(key, [])) for key, problem in found.items()])
 
 
-def public(problem: Problem) -> RunProblem:
-    """Return a problem as the API shows it."""
-    return RunProblem(
-        type=problem.type,
-        message=problem.message,
-        stacktrace=problem.stacktrace,
-        frames=list(problem.frames),
-        count=problem.count,
-        first_seen=problem.first_seen,
-        last_seen=problem.last_seen,
-        origin=problem.origin,
-    )
+def public(problems: Iterable[Problem]) -> list[RunProblem]:
+    """Return problems as the API shows them."""
+    return [
+        RunProblem(
+            type=problem.type,
+            message=problem.message,
+            stacktrace=problem.stacktrace,
+            frames=list(problem.frames),
+            count=problem.count,
+            first_seen=problem.first_seen,
+            last_seen=problem.last_seen,
+            origin=problem.origin,
+        )
+        for problem in problems
+    ]
 
 
 def from_stderr(text: str, *, most: int = 200) -> list[Problem]:

@@ -1,6 +1,5 @@
 """Python runs over HTTP, beyond what they share with others: problems, lock, what a rerun keeps."""
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -62,7 +61,7 @@ def kept(before: Run, spec: RunSpec, patch: dict[str, Any]) -> Kept:
     same_source = "source" not in patch
     if before.spec.python is None or spec.python is None:
         return Kept()
-    same_packages = json.dumps(_packages(before.spec)) == json.dumps(_packages(spec))
+    same_packages = _packages(before.spec) == _packages(spec)
     if spec.python.requirements is not None:
         same_packages = same_packages and same_source
     return Kept(commit=before.source_commit if same_source else None, lock=same_packages)
@@ -82,8 +81,8 @@ async def _problems(call: Call, run: Run) -> list[RunProblem]:
     if run.spec.python is None:
         stderr, _ = await services.logs.last_bytes(run.id, run.attempt, Stream.STDERR)
         found = [*problems.grouped(lines), *problems.from_stderr(stderr.decode(errors="replace"))]
-        return [problems.public(each) for each in found]
+        return problems.public(found)
     if run.started_at is not None:
         with suppress(EngineError):  # it is just going, or the Engine is away: the end will tell
             lines += await problem_lines(services.engine, container_name(run.id, run.attempt))
-    return [problems.public(each) for each in problems.grouped(lines)]
+    return problems.public(problems.grouped(lines))

@@ -1,4 +1,4 @@
-"""A command whose last words are a program's: ``[IMAGE] [--] [CMD]…``, and so with the target of ``py``."""
+"""A command whose last words are a program's: ``[IMAGE] [--] [CMD]…``."""
 
 from typing import Any, Final
 

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runsd.cli import session
-from runsd.cli.options import JsonFlag, SpecOptions, command_line, describes_run, spec_fields
-from runsd.cli.program import SEPARATOR
-from runsd.cli.run import Detach, submitted
+from runsd.cli.options import Json, JsonFlag, SpecOptions, command_line, describes_run, spec_fields
+from runsd.cli.run import Detach, carry_out
 
 if TYPE_CHECKING:
     from runsd_sdk import RunsClient
 
-Json = dict[str, Any]
 # The @ before a host (https://me@host/x, git@host:x) is not the one before a ref.
 _REPOSITORY = re.compile(r"(?P<url>(?:[a-z+]+://[^/]+/|[^/]+:|/|\.).*?)(?:@(?P<ref>[^@:]+))?")
 
@@ -77,18 +74,12 @@ def py(
     fields: Json = {**spec_fields(options), "python": program}
     if image is not None:
         fields["image"] = image
-    with session.connected(stands_for_run=True) as client:
-        from runsd.cli import attach
-        from runsd.cli.interrupts import interrupts
+    repository = None if git is None else _repository(git)
 
-        with interrupts(client) as ours:
-            fields["source"] = _repository(git) if git is not None else _uploaded(client)
-            handle = client.create(idempotency_key=options.idempotency_key, **fields)
-            ours.take([handle.id])
-            if detach and not ours.asked:
-                return submitted(handle.run, json=json)
-            follow = attach.wait_for_result if json else attach.attach
-            raise typer.Exit(follow(client, handle.id))
+    def spec(client: "RunsClient") -> Json:
+        return {**fields, "source": repository or _uploaded(client)}
+
+    carry_out(spec, idempotency_key=options.idempotency_key, detach=detach, json=json)
 
 
 def _entrypoint(
@@ -98,8 +89,6 @@ def _entrypoint(
     arg: list[str] | None,
     kwarg: list[str] | None,
 ) -> Json:
-    if target == SEPARATOR:
-        target, words = None, words or []
     if module is not None:
         words = [*([target] if target is not None else []), *command_line(words)]
         target = None

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runsd.cli import session, specfile
-from runsd.cli.options import JsonFlag, RunId, SpecOptions, command_line, describes_run, spec_fields
+from runsd.cli.options import Json, JsonFlag, RunId, SpecOptions, command_line, describes_run, spec_fields
 from runsd.cli.program import SEPARATOR
 from runsd.cli.select import run_id
 
 if TYPE_CHECKING:
-    from runsd_sdk import Run
+    from collections.abc import Callable
+
+    from runsd_sdk import Run, RunsClient
 
 File = Annotated[
     Path | None, typer.Option("--file", metavar="F", help="A spec in YAML or JSON; options override it.")
@@ -40,17 +42,7 @@ def run(
     The first Ctrl-C cancels the run, the second leaves it.
     """
     fields = described(image, command, options, file)
-    with session.connected(stands_for_run=True) as client:
-        from runsd.cli import attach
-        from runsd.cli.interrupts import interrupts
-
-        with interrupts(client) as ours:
-            handle = client.create(idempotency_key=options.idempotency_key, **fields)
-            ours.take([handle.id])
-            if detach and not ours.asked:
-                return submitted(handle.run, json=json)
-            follow = attach.wait_for_result if json else attach.attach
-            raise typer.Exit(follow(client, handle.id))
+    carry_out(lambda _: fields, idempotency_key=options.idempotency_key, detach=detach, json=json)
 
 
 @describes_run
@@ -103,6 +95,23 @@ def _after_separator(words: list[str], *, image_known: bool) -> tuple[str | None
     if image_known or not words:
         return None, words
     return words[0], words[1:]
+
+
+def carry_out(
+    spec: "Callable[[RunsClient], Json]", *, idempotency_key: str | None, detach: bool, json: bool
+) -> None:
+    """Submit a run and stand in for it until it is over, or print its id and leave it."""
+    with session.connected(stands_for_run=True) as client:
+        from runsd.cli import attach
+        from runsd.cli.interrupts import interrupts
+
+        with interrupts(client) as ours:
+            handle = client.create(idempotency_key=idempotency_key, **spec(client))
+            ours.take([handle.id])
+            if detach and not ours.asked:
+                return submitted(handle.run, json=json)
+            follow = attach.wait_for_result if json else attach.attach
+            raise typer.Exit(follow(client, handle.id))
 
 
 def submitted(run: "Run", *, json: bool) -> None:

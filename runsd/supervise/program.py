@@ -158,7 +158,7 @@ class Program:
     async def _problems(self, container: str) -> list[RunProblem]:
         lines = await problem_lines(self._tools.engine, container)
         told = (await self._tools.telemetry.of_run(self._work.id)).problems()
-        return [problems.public(each) for each in problems.grouped(lines + view.problem_lines(told))]
+        return problems.public(problems.grouped(lines + view.problem_lines(told)))
 
     async def _value(self, container: str) -> str | None:
         if self._python.entrypoint.function is None:
