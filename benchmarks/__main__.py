@@ -27,6 +27,7 @@ from benchmarks.follow import follow
 from benchmarks.footprint import footprint
 from benchmarks.growth import CURVES
 from benchmarks.podman import podman_run
+from benchmarks.programs import programs
 from benchmarks.queued import queued
 from benchmarks.rounds import say
 from benchmarks.scale import SCALES
@@ -36,6 +37,7 @@ from benchmarks.submits import submits
 GROUPS: Mapping[str, Group] = {
     "single": single,
     "burst": burst,
+    "programs": programs,
     "exits": exits,
     "submits": submits,
     "capture": capture,

@@ -33,6 +33,12 @@ GOALS: Mapping[str, Subject] = {
     **_burst("bridge"),
     **_single("none"),
     **_single("bridge"),
+    "python.file": Subject(
+        "a Python file in an environment that is there: more than a plain run, p50", "ms", at_most(30)
+    ),
+    "python.function": Subject(
+        "a Python function, its value stored: more than a plain run, p50", "ms", at_most(30)
+    ),
     "cpu.none": Subject("daemon's CPU per no-op run, network none", "ms", at_most(10)),
     "cpu.bridge": Subject("daemon's CPU per no-op run, network bridge", "ms", at_most(10)),
     "exit.p50": Subject("wait() returns after the Engine's own /wait, p50", "ms", at_most(10)),

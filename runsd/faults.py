@@ -41,10 +41,11 @@ class Step(StrEnum):
     COMMIT_SETTLED = "commit_settled"  # commit: which commit a branch or tag is
     LOCK_SETTLED = "lock_settled"  # commit: which packages it runs with
     BUILD_ENVIRONMENT = "build_environment"  # Engine: the image with its Python packages is made
+    PUT_FILES = "put_files"  # Engine: files of a program are put into a container that nobody starts
+    COMMIT_IMAGE = "commit_image"  # Engine: that becomes an image
     CREATE = "create"  # Engine: the container is made
     CREATED = "created"  # commit: the container's id
     UNMADE = "unmade"  # commit: it can never be started, and is made anew
-    PUT_FILES = "put_files"  # Engine: the program is put into the container
     ATTACH = "attach"  # Engine: its output is joined
     START = "start"  # Engine: the container is started
     STARTED = "started"  # commit: it runs

@@ -40,10 +40,8 @@ NAME = "_runsd_runner"
 HERE = os.path.abspath(__file__)
 
 
-def main(job_path: str) -> None:
-    """Run the entrypoint that a job file asks for, in this process and as its main program."""
-    with open(job_path, encoding="utf-8") as file:
-        job = json.load(file)
+def main(job: dict[str, Any]) -> None:
+    """Run the entrypoint that a job asks for, in this process and as its main program."""
     source, out = job["source"], job["out"]
     if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(HERE)):
         del sys.path[0]
@@ -848,4 +846,4 @@ def see_spawned(spawn: Any, out: str, source: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(json.loads("".join(sys.argv[1:])))  # in pieces, for one argument has at most 128 KiB: execve(2)

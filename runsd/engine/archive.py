@@ -1,9 +1,11 @@
 """Files of a container as tar archives: put in as a stream, taken out one by one, no larger than allowed."""
 
+import asyncio
 import io
 import tarfile
 from collections.abc import AsyncIterator
 
+from runsd.engine import layer
 from runsd.engine.transport import Transport, quoted
 from runsd.errors import EngineNotFound
 
@@ -42,11 +44,15 @@ async def put(transport: Transport, container: str, folder: str, archive: AsyncI
 
 async def take(transport: Transport, container: str, path: str, *, most_bytes: int) -> bytes | None:
     """Return the beginning of a file of a container, or None when no ordinary file is there."""
-    archive = bytearray()
+    archive, at, query = bytearray(), f"/containers/{quoted(container)}/archive", {"path": path}
     try:
-        async with transport.stream(
-            "GET", f"/containers/{quoted(container)}/archive", query={"path": path}
-        ) as chunks:
+        if transport.is_local and (folder := await _upper(transport, container)) is not None:
+            found = await asyncio.to_thread(layer.read, folder, path, most_bytes=most_bytes)
+            if found is not None:
+                return found
+        # To be told that there is none costs a millisecond this way, and 30 by GET.
+        await transport.json("HEAD", at, query=query)
+        async with transport.stream("GET", at, query=query) as chunks:
             async for chunk in chunks:
                 archive += chunk
                 if len(archive) > most_bytes + _AROUND_BYTES:
@@ -54,6 +60,10 @@ async def take(transport: Transport, container: str, path: str, *, most_bytes: i
     except EngineNotFound:
         return None
     return _only_file(bytes(archive), most_bytes)
+
+
+async def _upper(transport: Transport, container: str) -> str | None:
+    return layer.upper(await transport.json("GET", f"/containers/{quoted(container)}/json"))
 
 
 def _only_file(archive: bytes, most_bytes: int) -> bytes | None:

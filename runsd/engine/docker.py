@@ -36,6 +36,8 @@ from runsd.faults import Step, effect
 
 START_TIMEOUT_S = 120.0
 PING_TIMEOUT_S = 10.0
+# All files of the container's own are read and written again.
+COMMIT_TIMEOUT_S = 600.0
 # Buffers hold 300 KiB and more meanwhile, so this slows no program that writes less than 150 MB/s.
 _FLOOD_PAUSE_S = 0.002
 
@@ -282,6 +284,19 @@ class DockerEngine(Engine):
                     if line.strip():
                         yield line.rstrip()
         faults.after(Step.BUILD_ENVIRONMENT)
+
+    @effect(Step.COMMIT_IMAGE)
+    async def commit(self, container: str, *, name: str, labels: Mapping[str, str]) -> str:
+        """Make an image of a container's files, name it, and return its id."""
+        repository, tag = facts.split_reference(name)
+        made = await self._transport.json(
+            "POST",
+            "/commit",
+            query={"container": container, "repo": repository, "tag": tag, "pause": "0"},
+            body={"Labels": dict(labels)},
+            timeout_s=COMMIT_TIMEOUT_S,
+        )
+        return str(made["Id"])
 
     async def images(self) -> list[FoundImage]:
         """List the images that have a name, or that no other one is made from."""

@@ -262,6 +262,9 @@ class Engine(Protocol):
         end closes it (``contextlib.aclosing``), and the Engine stops building.
         """
 
+    async def commit(self, container: str, *, name: str, labels: Mapping[str, str]) -> str:
+        """Make an image of a container's files, with its settings and these labels, and return its id."""
+
     async def images(self) -> list[FoundImage]:
         """List the images that have a name, or that no other one is made from."""
 

@@ -48,6 +48,11 @@ class Transport:
         self._sessions: _Sessions | None = None
         self._api: str | None = None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the Engine is reached by a socket of this host."""
+        return self._address.socket is not None
+
     async def api_version(self) -> str:
         """Return the API version agreed on with the Engine, and ask it where none is agreed on yet.
 

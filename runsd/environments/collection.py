@@ -9,7 +9,7 @@ import structlog
 from runsd.clock import Clock
 from runsd.config import EnvironmentSettings
 from runsd.engine.port import Engine, FoundImage
-from runsd.environments.naming import BASE, ENVIRONMENT, REPOSITORY
+from runsd.environments.naming import BASE, ENVIRONMENT, FILLED, REPOSITORY
 from runsd.environments.uses import Uses
 from runsd.errors import EngineConflict, EngineRefused
 
@@ -22,28 +22,34 @@ _DAY_US = 24 * 3600 * 1_000_000
 InUse = Callable[[], Some[str]]
 
 
+# An image with a program's files is made anew in a moment, and there is one for every change of them.
+_FILLED_US = _DAY_US
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An environment image: its size above its base, and when it was last wanted."""
+    """An image of ours: its size above what it is made from, and when it was last wanted.
+
+    ``keep_us`` is for how long it is kept after that, 0 for ever.
+    """
 
     name: str
     id: str
     bytes: int
     used_us: int
+    keep_us: int
 
 
-def to_remove(
-    images: Iterable[Kept], in_use: Some[str], *, now_us: int, keep_us: int, most_bytes: int
-) -> list[Kept]:
+def to_remove(images: Iterable[Kept], in_use: Some[str], *, now_us: int, most_bytes: int) -> list[Kept]:
     """Choose what to remove: what nobody has used for so long, then of too much what was used longest ago.
 
     0 is no limit. What is in use, or was wanted within the last hour, stays.
     """
     kept = sorted(images, key=lambda image: image.used_us)
     free = [image for image in kept if image.id not in in_use and image.used_us < now_us - _YOUNG_US]
-    chosen = [image for image in free if keep_us and image.used_us < now_us - keep_us]
+    chosen = [image for image in free if image.keep_us and image.used_us < now_us - image.keep_us]
     total = sum(image.bytes for image in kept) - sum(image.bytes for image in chosen)
-    for image in free[len(chosen) :]:  # both are in the order of use: what was chosen came first
+    for image in [image for image in free if image not in chosen]:
         if not most_bytes or total <= most_bytes:
             break
         chosen.append(image)
@@ -69,10 +75,7 @@ class Collector:
         sizes = {image.id: image.bytes for image in found}
         mine = [image for image in found if image.labels.get(ENVIRONMENT) == self._instance]
         images = [self._kept(image, name, sizes) for image in mine for name in image.names if _is_ours(name)]
-        chosen = to_remove(
-            images, in_use, now_us=self._clock(),
-            keep_us=int(self._settings.keep_days * _DAY_US), most_bytes=self._settings.image_bytes,
-        )  # fmt: skip
+        chosen = to_remove(images, in_use, now_us=self._clock(), most_bytes=self._settings.image_bytes)
         chosen += [self._kept(image, image.id, sizes) for image in mine if self._is_useless(image, in_use)]
         return [image.name for image in chosen if await self._remove(image)]
 
@@ -84,7 +87,10 @@ class Collector:
     def _kept(self, image: FoundImage, name: str, sizes: Mapping[str, int]) -> Kept:
         # Where the base has no name of its own any more, nothing but the environment keeps its room.
         above = image.bytes - sizes.get(image.labels.get(BASE, ""), 0)
-        return Kept(name, image.id, above, self._uses.last_us(name) or image.created_us)
+        keep_us = int(self._settings.keep_days * _DAY_US)
+        if name.startswith(f"{FILLED}:"):
+            keep_us = min(keep_us, _FILLED_US) if keep_us else _FILLED_US
+        return Kept(name, image.id, above, self._uses.last_us(name) or image.created_us, keep_us)
 
     async def _remove(self, image: Kept) -> bool:
         try:
@@ -98,4 +104,4 @@ class Collector:
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith(f"{REPOSITORY}:")
+    return name.startswith((f"{REPOSITORY}:", f"{FILLED}:"))

@@ -14,6 +14,7 @@ from runsd.engine.port import Engine, ImageFacts
 from runsd.environments.base import Base, Bases, check_version
 from runsd.environments.benches import Benches
 from runsd.environments.collection import Collector
+from runsd.environments.filling import Filling, Put
 from runsd.environments.flights import Flights, Tell
 from runsd.environments.naming import image_name
 from runsd.environments.notes import Notes
@@ -73,6 +74,7 @@ class Environments:
         self._bases = Bases(engine, Notes(folder / "bases"), instance=instance)
         self._resolver = Resolver(self._uv, Notes(folder / "locks"), self._benches.lend, settings)
         self._workshop = Workshop(engine, self._uv, self._benches.lend, settings, instance=instance)
+        self._filling = Filling(engine, self._workshop, instance=instance)
         self._uses = Uses(folder / "uses")
         self._collector = Collector(engine, self._uses, settings, instance=instance, clock=clock)
         self._asking: Flights[Base] = Flights("base")
@@ -101,6 +103,16 @@ class Environments:
             return await self._ready(image.id, requirements, version, lock, on_progress)
         except OSError as failure:
             raise DependenciesFailed(f"cannot make the environment: {failure}") from failure
+
+    async def filled(self, ready: Ready, content: str, put: Put, *, on_progress: Tell) -> str:
+        """Return the id of an image with files on top of a ready one: what ``put`` puts into a container.
+
+        ``content`` says what that is: for the same ``put`` is called once, however many ask.
+        Raises what ``put`` raises, and what the Engine's calls do.
+        """
+        name, image_id = await self._filling.image(ready.image_id, content, put, on_progress)
+        await asyncio.to_thread(self._uses.note, name)
+        return image_id
 
     async def collect(self) -> list[str]:
         """Remove images that are too old or too many, and what is left of builds; return whose names."""

@@ -13,16 +13,27 @@ WORKSHOP = "io.runsd.workshop"
 
 REPOSITORY = "runsd-env"
 
+FILLED = "runsd-program"
+"""The repository of images with files on top of an environment, or of a base."""
+
 LAYOUT = 1
 """Counts up whenever the same lock would make another image."""
 
 
 def image_name(base_id: str, lock: str) -> str:
     """Return the one name that the image of this lock on that base can have."""
-    content = f"{LAYOUT}\n{base_id}\n{lock}"
-    return f"{REPOSITORY}:{hashlib.sha256(content.encode()).hexdigest()[:32]}"
+    return f"{REPOSITORY}:{_digest(base_id, lock)}"
+
+
+def filled_name(below: str, content: str) -> str:
+    """Return the one name that the image with that content on top of another can have."""
+    return f"{FILLED}:{_digest(below, content)}"
 
 
 def counted(number: int, noun: str) -> str:
     """Write a number of things for a person: ``1 package``, ``2 packages``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _digest(below: str, content: str) -> str:
+    return hashlib.sha256(f"{LAYOUT}\n{below}\n{content}".encode()).hexdigest()[:32]

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 
 import structlog
 
@@ -60,17 +60,22 @@ class Workshop:
             return present.id
         if self._turns.locked():
             tell("waiting for a turn to install")
-        async with self._turns:
-            async with self._clearing:
-                self._building += 1
-            try:
-                await self._make(name, base, lock, tell)
-            finally:
-                self._building -= 1
+        async with self._turns, self.busy():
+            await self._make(name, base, lock, tell)
         made = await self._engine.image(name)
         if made is None:
             raise EngineUnavailable(f"{name} is missing after it was built")
         return made.id
+
+    @asynccontextmanager
+    async def busy(self) -> AsyncIterator[None]:
+        """Have nothing cleared away that is made meanwhile."""
+        async with self._clearing:
+            self._building += 1
+        try:
+            yield
+        finally:
+            self._building -= 1
 
     async def clear(self, *, unused: Callable[[], bool]) -> None:
         """Remove containers and images of what was cut off, unless something is going on.

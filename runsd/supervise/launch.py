@@ -30,7 +30,7 @@ class Launch:
         self._asking = asking
         self._program = program
         self._start = Start(name, tools, asking)
-        self._kind = work.spec.network if program is None else f"{work.spec.network} with a program"
+        self._kind = work.spec.network
 
     @property
     def seen_us(self) -> int | None:
@@ -56,8 +56,6 @@ class Launch:
                     await turn.enter_async_context(self._start.turn(self._kind))
             if work.container_id is None:
                 await self._tools.attempts.created(work, container.id, engine=self._tools.monitor.identity)
-            if container.state is ContainerState.CREATED and self._program is not None:
-                await self._program.put_into(container.id)
             capture = await own_capture()
             reading = _reading(self._tools.engine, container, capture, self._tools.logs, exited)
             output = await stack.enter_async_context(reading)

@@ -1,10 +1,11 @@
-"""The program of a Python run: made ready before its container, put into it, and asked what it has left.
+"""The program of a Python run: made an image before its container, and asked after it what it has left.
 
 The order is that of everything here: what a branch means and which packages it runs with are on record
 before anything is made of them, so a retry, a rerun and the next daemon go on with the same.
 """
 
 import asyncio
+import hashlib
 import io
 import json
 import tarfile
@@ -19,7 +20,7 @@ from runsd import problems
 from runsd.engine.port import Engine, ImageFacts, Stream
 from runsd.environments import project
 from runsd.environments.requirements import Requirements, stated
-from runsd.errors import DependenciesFailed, SourceFailed
+from runsd.errors import DependenciesFailed, EngineNotFound, EngineUnavailable, SourceFailed
 from runsd.logs.capture import Capture
 from runsd.run import Outcome
 from runsd.store.attempts import Work
@@ -32,12 +33,14 @@ WORKSPACE = "/workspace"
 """Where the source is, and where the program begins."""
 
 _PLACE = "/run/runsd"
-_RUNNER_PATH, _JOB_PATH = f"{_PLACE}/runner.py", f"{_PLACE}/job.json"
+_RUNNER_PATH = f"{_PLACE}/runner.py"
 _OUT = f"{_PLACE}/out"
 _RESULT, _PROBLEMS = f"{_OUT}/result.json", f"{_OUT}/problems.jsonl"
 _RESULT_BYTES = 2 * 1024**2
 _PROBLEMS_BYTES = 4 * 1024**2
 _RUNNER = Path(__file__).parents[1] / "runner.py"
+# One argument of a program has at most 128 KiB: execve(2).
+_ARGUMENT_CHARS = 100_000
 # What is printed is to be seen while the program runs, not when four kilobytes are full.
 _ENVIRONMENT = {"PYTHONUNBUFFERED": "1"}
 
@@ -64,7 +67,14 @@ class Program:
     @property
     def command(self) -> tuple[str, ...]:
         """What the container executes; known once there is an image for it."""
-        return (self._interpreter, _RUNNER_PATH, _JOB_PATH)
+        job = {
+            "entrypoint": self._python.entrypoint.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "source": WORKSPACE,
+            "out": _OUT,
+        }
+        text = json.dumps(job)
+        pieces = (text[at : at + _ARGUMENT_CHARS] for at in range(0, len(text), _ARGUMENT_CHARS))
+        return (self._interpreter, _RUNNER_PATH, *pieces)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -84,6 +94,8 @@ class Program:
             raise NotStarted(Outcome(Reason.SOURCE_FAILED, str(failure))) from failure
         except DependenciesFailed as failure:
             raise NotStarted(Outcome(Reason.DEPENDENCIES_FAILED, str(failure))) from failure
+        except EngineNotFound as failure:  # somebody has removed an image or a container meanwhile
+            raise EngineUnavailable(f"its program is made ready anew: {failure}") from failure
         finally:
             settling.cancel()
             await asyncio.gather(settling, return_exceptions=True)
@@ -103,7 +115,12 @@ class Program:
         self._interpreter = ready.python
         if ready.lock and ready.lock != lock:
             await self._tools.programs.settle_lock(self._work, ready.lock)
-        return ready.image_id
+        return await self._tools.environments.filled(ready, self._content(), self._put, on_progress=say)
+
+    def _content(self) -> str:
+        """Return what tells the files of this program from those of all others."""
+        source = self._work.spec.source
+        return f"{_place_digest()} {self._commit or (source and source.upload) or ''}"
 
     async def _settle_commit(self, say: Callable[[str], None]) -> None:
         """Find out which commit a branch or tag is, unless a former attempt did."""
@@ -126,34 +143,17 @@ class Program:
 
         return required + await project.read(python.requirements, fetch)
 
-    async def put_into(self, container: str) -> None:
-        """Put runner, job and source into a container that has not been started; doing it again is fine."""
-        await self._tools.engine.put_files(container, "/", _whole(self._place()))
+    async def _put(self, container: str) -> None:
+        """Put runner and source into a container."""
+        await self._tools.engine.put_files(container, "/", _whole(_place()))
         if (source := self._work.spec.source) is not None:
-            try:
-                async with self._tools.sources.files(source, self._commit) as archive:
-                    await self._tools.engine.put_files(container, WORKSPACE, archive)
-            except SourceFailed as failure:
-                raise NotStarted(Outcome(Reason.SOURCE_FAILED, str(failure))) from failure
-
-    def _place(self) -> bytes:
-        job = {
-            "entrypoint": self._python.entrypoint.model_dump(mode="json", by_alias=True, exclude_none=True),
-            "source": WORKSPACE,
-            "out": _OUT,
-        }
-        made = io.BytesIO()
-        with tarfile.open(fileobj=made, mode="w") as archive:
-            # Whoever the run's user is may write where it begins, and leave something behind.
-            for folder, mode in ((WORKSPACE, 0o777), (_PLACE, 0o755), (_OUT, 0o777)):
-                _add(archive, folder, None, mode)
-            _add(archive, _RUNNER_PATH, _runner(), 0o644)
-            _add(archive, _JOB_PATH, json.dumps(job).encode(), 0o644)
-        return made.getvalue()
+            async with self._tools.sources.files(source, self._commit) as archive:
+                await self._tools.engine.put_files(container, WORKSPACE, archive)
 
     async def left_in(self, container: str) -> Returned:
         """Return what the program left behind in its container, as far as it makes sense."""
-        return Returned(await self._value(container), tuple(await self._problems(container)))
+        value, found = await asyncio.gather(self._value(container), self._problems(container))
+        return Returned(value, tuple(found))
 
     async def _problems(self, container: str) -> list[RunProblem]:
         lines = await problem_lines(self._tools.engine, container)
@@ -176,8 +176,20 @@ async def problem_lines(engine: Engine, container: str) -> bytes:
 
 
 @lru_cache(1)
-def _runner() -> bytes:
-    return _RUNNER.read_bytes()
+def _place() -> bytes:
+    """Return, as a tar archive, what every program finds beside its source."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        # Whoever the run's user is may write where it begins, and leave something behind.
+        for folder, mode in ((WORKSPACE, 0o777), (_PLACE, 0o755), (_OUT, 0o777)):
+            _add(archive, folder, None, mode)
+        _add(archive, _RUNNER_PATH, _RUNNER.read_bytes(), 0o644)
+    return made.getvalue()
+
+
+@lru_cache(1)
+def _place_digest() -> str:
+    return hashlib.sha256(_place()).hexdigest()
 
 
 def _add(archive: tarfile.TarFile, path: str, content: bytes | None, mode: int) -> None:

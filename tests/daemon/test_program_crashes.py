@@ -8,11 +8,11 @@ from runsd_sdk import Status
 
 from runsd.faults import Step
 from tests.conftest import Serve
-from tests.daemon.repository import made
+from tests.daemon.repository import commit, made
 from tests.environments.wheels import wheel
 
 pytestmark = pytest.mark.needs("python-images")
-STEPS = (Step.PREPARING, Step.COMMIT_SETTLED, Step.LOCK_SETTLED, Step.PUT_FILES)
+STEPS = (Step.PREPARING, Step.COMMIT_SETTLED, Step.LOCK_SETTLED, Step.PUT_FILES, Step.COMMIT_IMAGE)
 POINTS = [f"{when}:{step}" for step in STEPS for when in ("before", "after")]
 PROGRAM = "import tiny\ndef main(x):\n    print('once')\n    return [x, tiny.version]\n"
 
@@ -25,9 +25,10 @@ def test_killed_anywhere_the_program_runs_once_with_what_was_settled(tmp_path: P
         RUNSD_ENVIRONMENTS__NO_INDEX="true",
         RUNSD_ENVIRONMENTS__FIND_LINKS=str(wheels),
     ) as daemon:
-        made(repository, {"main.py": PROGRAM})
+        made(repository)
         with ThreadPoolExecutor(1) as owner:
             for number, point in enumerate(POINTS):
+                commit(repository, {"main.py": f"{PROGRAM}# {point}\n"})  # what is new has no image yet
                 daemon.kill9()
                 daemon.start(RUNSD_FAULT=point)
                 python = {

@@ -195,7 +195,7 @@ ELSEWHERE: dict[Step, str] = {
     Step.REMOVE_IMAGE: "tests/environments/test_killed.py",
     Step.TELEMETRY: "tests/daemon/test_telemetry.py",
     **dict.fromkeys(
-        [Step.PREPARING, Step.COMMIT_SETTLED, Step.LOCK_SETTLED, Step.PUT_FILES],
+        [Step.PREPARING, Step.COMMIT_SETTLED, Step.LOCK_SETTLED, Step.PUT_FILES, Step.COMMIT_IMAGE],
         "tests/daemon/test_program_crashes.py",
     ),
     **dict.fromkeys(

@@ -1,5 +1,6 @@
 """Python runs: which code of which source runs, in which environment."""
 
+import json
 import re
 from typing import Annotated, Self
 
@@ -8,6 +9,9 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_
 from runsd_sdk.wire import Body
 
 DEFAULT_VERSION = "3.12"
+MOST_ARGUMENTS_BYTES = 1024**2
+"""How much JSON the arguments of an entrypoint may be, everything but ASCII escaped."""
+
 ENTRYPOINTS = ("file", "module", "function")
 
 _MODULE = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
@@ -84,6 +88,10 @@ class Entrypoint(Body):
     def _is_one(self) -> Self:
         if [self.file, self.module, self.function].count(None) != 2:
             raise ValueError("entrypoint names one of file, module and function")
+        if len(json.dumps([self.args, self.kwargs])) > MOST_ARGUMENTS_BYTES:
+            raise ValueError(
+                "args and kwargs are more than 1 MiB of JSON; put data into the source or a volume"
+            )
         if self.function is not None:
             return self
         if self.kwargs:

@@ -40,9 +40,8 @@ def run(
     """Run an entrypoint by the runner, as a container does."""
     out = source.parent / "out"
     out.mkdir(exist_ok=True)
-    job = source.parent / "job.json"
-    job.write_text(json.dumps({"entrypoint": entrypoint, "source": str(source), "out": str(out)}))
-    ended = plain(cwd or source, str(RUNNER), str(job), python=python)
+    job = json.dumps({"entrypoint": entrypoint, "source": str(source), "out": str(out)})
+    ended = plain(cwd or source, str(RUNNER), job[:40], job[40:], python=python)
     result, problems = out / "result.json", out / "problems.jsonl"
     return Ended(
         ended.exit_code,
