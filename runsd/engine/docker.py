@@ -166,7 +166,7 @@ class DockerEngine(Engine):
         await put(self._transport, container, folder, archive)
 
     async def take_file(self, container: str, path: str, *, most_bytes: int) -> bytes | None:
-        """Return a file of a container, up to so many bytes."""
+        """Return a file of a container that has at most so many bytes."""
         return await take(self._transport, container, path, most_bytes=most_bytes)
 
     @effect(Step.START)

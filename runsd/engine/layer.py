@@ -22,11 +22,12 @@ def upper(inspected: dict[str, Any]) -> str | None:
 
 
 def read(folder: str, path: str, *, most_bytes: int) -> bytes | None:
-    """Return a file of a layer, up to so many bytes; None where none can be read, for whatever reason."""
+    """Return a file of a layer; None where none can be read, for whatever reason, or a larger one."""
     *folders, name = path.strip("/").split("/")
     with suppress(OSError), _walked(folder, folders) as place, _opened(name, _LOOK, place) as found:
         # It was only looked at so far: to open a device or a pipe can do or wait for something.
-        if stat.S_ISREG(os.fstat(found).st_mode):
+        about = os.fstat(found)
+        if stat.S_ISREG(about.st_mode) and about.st_size <= most_bytes:
             with open(f"/proc/self/fd/{found}", "rb") as file:
                 return file.read(most_bytes)
     return None

@@ -227,7 +227,7 @@ class Engine(Protocol):
         """Unpack a tar archive in a folder of a container, over what is there; what it raises is raised."""
 
     async def take_file(self, container: str, path: str, *, most_bytes: int) -> bytes | None:
-        """Return a file of a container, running or not, up to so many bytes; None if there is none."""
+        """Return a file of a container, running or not; None if there is none, or one of more bytes."""
 
     async def start(self, container: str) -> None:
         """Start a created container; one that was started already is left alone."""

@@ -85,6 +85,14 @@ class Transport:
                 await _accept(answer)
                 return await _decoded(answer)
 
+    async def headers(self, path: str, *, query: Query) -> Mapping[str, str]:
+        """Return what the Engine says in the headers of its answer to HEAD."""
+        url = await self._url(path, query)
+        with self._mapped(UNARY_TIMEOUT_S), self.calls.asked(kind_of("HEAD", path)):
+            async with asyncio.timeout(UNARY_TIMEOUT_S), self._open().unary.head(url) as answer:
+                await _accept(answer)
+                return answer.headers
+
     @asynccontextmanager
     async def stream(
         self,
