@@ -38,6 +38,7 @@ FRAMES = 64
 SLOWEST_S = 60.0
 NAME = "_runsd_runner"
 HERE = os.path.abspath(__file__)
+SDK = os.path.join(os.path.dirname(HERE), "sdk")  # the SDK's stand-in
 
 
 def main(job: dict[str, Any]) -> None:
@@ -138,11 +139,15 @@ def step_aside() -> types.ModuleType:
 
 
 def search(first: str, source: str) -> None:
-    """Let imports find a folder first, as plain Python does, and the source after all that is installed."""
+    """Let imports find a folder first, as plain Python does, and the source after all that is installed.
+
+    The very last is the stand-in for the SDK, for programs that have the SDK nowhere else.
+    """
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, first)
     if source not in sys.path:
         sys.path.append(source)
+    sys.path.append(SDK)
 
 
 def read(path: str, *, exit_code: int) -> bytes:

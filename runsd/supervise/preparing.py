@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 from runsd_sdk import quantity
+from runsd_sdk.python import WORKSPACE
 from runsd_sdk.run import Reason
 
 from runsd.engine.port import ContainerFacts, ContainerRequest, ImageFacts, Mount
@@ -13,7 +14,7 @@ from runsd.store.attempts import Work
 from runsd.supervise.asking import Asking
 from runsd.supervise.naming import container_labels
 from runsd.supervise.patience import patiently
-from runsd.supervise.program import WORKSPACE, Program
+from runsd.supervise.program import Program
 from runsd.supervise.sandboxes import Loan
 from runsd.supervise.tools import NotStarted, Tools
 

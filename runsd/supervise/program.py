@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import lru_cache
 from pathlib import Path
 
-from runsd_sdk.python import PythonSpec
+from runsd_sdk.python import WORKSPACE, PythonSpec
 from runsd_sdk.run import Reason, RunProblem
 
 from runsd import problems
@@ -29,16 +29,15 @@ from runsd.supervise.asking import Asking
 from runsd.supervise.tools import NotStarted, Tools
 from runsd.telemetry import view
 
-WORKSPACE = "/workspace"
-"""Where the source is, and where the program begins."""
-
+_PACKAGE = Path(__file__).parents[1]
 _PLACE = "/run/runsd"
 _RUNNER_PATH = f"{_PLACE}/runner.py"
 _OUT = f"{_PLACE}/out"
 _RESULT, _PROBLEMS = f"{_OUT}/result.json", f"{_OUT}/problems.jsonl"
 _RESULT_BYTES = 2 * 1024**2
 _PROBLEMS_BYTES = 4 * 1024**2
-_RUNNER = Path(__file__).parents[1] / "runner.py"
+_FILES = ("runner.py", "sdk/runsd_sdk.py")
+"""What every program finds in that place, as it is below the package of runsd."""
 # One argument of a program has at most 128 KiB: execve(2).
 _ARGUMENT_CHARS = 100_000
 # What is printed is to be seen while the program runs, not when four kilobytes are full.
@@ -183,7 +182,8 @@ def _place() -> bytes:
         # Whoever the run's user is may write where it begins, and leave something behind.
         for folder, mode in ((WORKSPACE, 0o777), (_PLACE, 0o755), (_OUT, 0o777)):
             _add(archive, folder, None, mode)
-        _add(archive, _RUNNER_PATH, _RUNNER.read_bytes(), 0o644)
+        for file in _FILES:
+            _add(archive, f"{_PLACE}/{file}", (_PACKAGE / file).read_bytes(), 0o644)
     return made.getvalue()
 
 

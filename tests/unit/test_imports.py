@@ -59,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.places": set(),
     "runsd.processes": set(),
     "runsd.runner": set(),  # runs in containers; read as text, imported by nobody
+    "runsd.sdk": set(),  # so does this
     "runsd.sockets": {"runsd.errors"},
     **{room: {"runsd_sdk", "runsd.errors", "runsd.clock", *PURE} for room in PURE},
     "runsd.metrics": BELOW,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runsd_sdk.async_client import AsyncRunsClient
-    from runsd_sdk.async_handle import AsyncRunHandle
+    from runsd_sdk.async_function import AsyncFunction
+    from runsd_sdk.async_handle import AsyncFunctionHandle, AsyncRunHandle
     from runsd_sdk.client import RunsClient
     from runsd_sdk.errors import (
         APIStatusError,
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
         DaemonUnreachable,
         Forbidden,
         InvalidAddress,
+        InvalidArguments,
         InvalidFolder,
+        InvalidFunction,
         InvalidSpec,
         NotFound,
         RateLimited,
+        RemoteException,
         RunCancelled,
         RunFailed,
         RunOutOfMemory,
@@ -32,7 +36,8 @@ if TYPE_CHECKING:
         Unprocessable,
         WaitTimeout,
     )
-    from runsd_sdk.handle import RunHandle
+    from runsd_sdk.function import Function
+    from runsd_sdk.handle import FunctionHandle, RunHandle
     from runsd_sdk.host import Health, Info, Problem, Source, Usage, Volume
     from runsd_sdk.python import Entrypoint, GitSource, PythonSpec, SourceSpec
     from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
@@ -40,12 +45,14 @@ if TYPE_CHECKING:
 
 _HOME = {
     "async_client": "AsyncRunsClient",
-    "async_handle": "AsyncRunHandle",
+    "async_function": "AsyncFunction",
+    "async_handle": "AsyncFunctionHandle AsyncRunHandle",
     "client": "RunsClient",
-    "errors": "APIStatusError BadRequest Conflict DaemonUnreachable Forbidden InvalidAddress InvalidFolder "
-    "InvalidSpec NotFound RateLimited RunCancelled RunFailed RunOutOfMemory RunTimedOut RunsdError "
-    "ServerError TooLarge Unauthorized Unprocessable WaitTimeout",
-    "handle": "RunHandle",
+    "errors": "APIStatusError BadRequest Conflict DaemonUnreachable Forbidden InvalidAddress InvalidArguments"
+    " InvalidFolder InvalidFunction InvalidSpec NotFound RateLimited RemoteException RunCancelled RunFailed"
+    " RunOutOfMemory RunTimedOut RunsdError ServerError TooLarge Unauthorized Unprocessable WaitTimeout",
+    "function": "Function",
+    "handle": "FunctionHandle RunHandle",
     "host": "Health Info Problem Source Usage Volume",
     "python": "Entrypoint GitSource PythonSpec SourceSpec",
     "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
@@ -55,6 +62,8 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.
 
 __all__ = [
     "APIStatusError",
+    "AsyncFunction",
+    "AsyncFunctionHandle",
     "AsyncRunHandle",
     "AsyncRunsClient",
     "BadRequest",
@@ -63,11 +72,15 @@ __all__ = [
     "Entrypoint",
     "Event",
     "Forbidden",
+    "Function",
+    "FunctionHandle",
     "GitSource",
     "Health",
     "Info",
     "InvalidAddress",
+    "InvalidArguments",
     "InvalidFolder",
+    "InvalidFunction",
     "InvalidSpec",
     "LogEntry",
     "Metrics",
@@ -77,6 +90,7 @@ __all__ = [
     "PythonSpec",
     "RateLimited",
     "Reason",
+    "RemoteException",
     "Requests",
     "Resources",
     "Retries",

@@ -13,7 +13,7 @@ from runsd_sdk.address import Address
 from runsd_sdk.calls import SSE, Call, Feed, Pieces
 from runsd_sdk.errors import RunsdError
 from runsd_sdk.link import Link
-from runsd_sdk.steps import Emit, Flow, Frame, Open, Outcome, Pause, Read, Step
+from runsd_sdk.steps import Alone, Aside, Emit, Flow, Frame, Open, Outcome, Pause, Read, Step
 
 T = TypeVar("T")
 
@@ -24,6 +24,7 @@ class AsyncDriver:
     def __init__(self, address: Address, link: Link) -> None:
         self.address = address
         self.link = link
+        self._alone = asyncio.Lock()
         transport = httpx2.AsyncHTTPTransport(**http.transport_options(address))
         self.http = httpx2.AsyncClient(transport=transport, **http.client_options(address))
 
@@ -70,6 +71,11 @@ class AsyncDriver:
                 await stream.open(feed)
             case Read():
                 return await stream.read()
+            case Aside(work):
+                return await asyncio.to_thread(work)
+            case Alone(flow):
+                async with self._alone:
+                    return await self.run(flow)
         return None
 
     async def _call(self, call: Call[T]) -> T:

@@ -1,6 +1,5 @@
 """``AsyncRunsClient``: ``RunsClient`` with await."""
 
-import asyncio
 import builtins
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -9,6 +8,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from runsd_sdk import address, calls, fields, flows, streams
+from runsd_sdk.async_function import AsyncFunctions
 from runsd_sdk.async_handle import AsyncRunHandle
 from runsd_sdk.async_volumes import AsyncVolumes
 from runsd_sdk.calls import Stream
@@ -39,6 +39,7 @@ class AsyncRunsClient:
         self._link = Link(patience_s=patience_seconds)
         self._driver = AsyncDriver(address.find(host, api_key=api_key, project=project), self._link)
         self.volumes = AsyncVolumes(self._driver)
+        self.function = AsyncFunctions(self, self._driver)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -274,10 +275,7 @@ class AsyncRunsClient:
 
         The same files are the same source, which is kept once. Raises InvalidFolder for what cannot be sent.
         """
-        from runsd_sdk import packing  # loads what most programs do without
-
-        with await asyncio.to_thread(packing.pack, folder, max_bytes=max_bytes) as archive:
-            return await self._driver.ask(calls.upload(archive))
+        return await self._driver.run(flows.upload(folder, max_bytes=max_bytes, link=self._link))
 
     async def usage(self, month: str | None = None, *, group_by: str | None = None) -> Usage:
         """Return a month's usage (``"2026-11"``), grouped by ``day``, ``label:KEY``, ``task`` or ``run``."""

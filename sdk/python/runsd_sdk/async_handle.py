@@ -1,14 +1,17 @@
 """``AsyncRunHandle``: ``RunHandle`` with await."""
 
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Generic, TypeVar, Unpack, cast
 
 from runsd_sdk.calls import Stream
+from runsd_sdk.errors import returned
 from runsd_sdk.fields import SpecFields
 from runsd_sdk.run import LogEntry, Run, RunResult, Status
 
 if TYPE_CHECKING:
     from runsd_sdk.async_client import AsyncRunsClient
+
+R = TypeVar("R")
 
 
 class AsyncRunHandle:
@@ -19,7 +22,7 @@ class AsyncRunHandle:
         self.run = run
 
     def __repr__(self) -> str:
-        return f"<AsyncRunHandle {self.id} {self.status}>"
+        return f"<{type(self).__name__} {self.id} {self.status}>"
 
     @property
     def id(self) -> str:
@@ -72,3 +75,19 @@ class AsyncRunHandle:
         """Ask for the run as it is now."""
         self.run = await self._client.get(self.id)
         return self.run
+
+
+class AsyncFunctionHandle(AsyncRunHandle, Generic[R]):
+    """A run of a function, which has a value."""
+
+    async def value(self, timeout: float | None = None) -> R:  # noqa: ASYNC109
+        """Return what the function returned, once the run is over.
+
+        RemoteException if it raised, another RunFailed if the run came to another end; see ``wait`` for
+        ``timeout``.
+        """
+        return cast("R", returned(await self.wait(timeout)))
+
+    async def rerun(self, **overrides: Unpack[SpecFields]) -> "AsyncFunctionHandle[R]":
+        """Submit the same run again, with some fields changed."""
+        return AsyncFunctionHandle(self._client, (await super().rerun(**overrides)).run)

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, Literal, Protocol, TypeVar
@@ -36,6 +36,7 @@ SSE = "text/event-stream"
 TEXT = "text/plain"
 TAR = "application/x-tar"
 BATCH = 1000
+BATCH_BYTES = 9 * 1024**2  # of ten that the daemon takes
 ANSWER_S = 30.0
 SILENCE_S = 60.0  # the daemon sends a sign of life every 15 s
 LONG_POLL_S = 55.0
@@ -96,8 +97,23 @@ def create_batch(
 
 
 def create_batches(specs: Sequence[Mapping[str, object]]) -> list[Call[RunBatch]]:
-    """Submit any number of runs, 1,000 at a time."""
-    return [create_batch(specs[start : start + BATCH]) for start in range(0, len(specs), BATCH)]
+    """Submit any number of runs, as many at a time as the daemon takes."""
+    return [create_batch(batch) for batch in batches(specs)]
+
+
+def batches(specs: Iterable[Mapping[str, object]]) -> Iterator[list[Mapping[str, object]]]:
+    """Divide runs into batches: 1,000 in each, or fewer of large ones."""
+    batch: list[Mapping[str, object]] = []
+    size = 0
+    for spec in specs:
+        added = len(fields.as_json(fields.plain(spec)))
+        if batch and (len(batch) == BATCH or size + added > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(spec)
+        size += added
+    if batch:
+        yield batch
 
 
 def list_runs(

@@ -10,6 +10,7 @@ from typing import Self, Unpack
 from runsd_sdk import address, calls, fields, flows, streams
 from runsd_sdk.calls import Stream
 from runsd_sdk.fields import ProgramFields, SpecFields
+from runsd_sdk.function import Functions
 from runsd_sdk.handle import RunHandle
 from runsd_sdk.host import Health, Info, Source, Usage
 from runsd_sdk.link import Link
@@ -38,6 +39,7 @@ class RunsClient:
         self._link = Link(patience_s=patience_seconds)
         self._driver = SyncDriver(address.find(host, api_key=api_key, project=project), self._link)
         self.volumes = Volumes(self._driver)
+        self.function = Functions(self, self._driver)
 
     def close(self) -> None:
         """Close all connections."""
@@ -255,10 +257,7 @@ class RunsClient:
 
         The same files are the same source, which is kept once. Raises InvalidFolder for what cannot be sent.
         """
-        from runsd_sdk import packing  # loads what most programs do without
-
-        with packing.pack(folder, max_bytes=max_bytes) as archive:
-            return self._driver.ask(calls.upload(archive))
+        return self._driver.run(flows.upload(folder, max_bytes=max_bytes, link=self._link))
 
     def usage(self, month: str | None = None, *, group_by: str | None = None) -> Usage:
         """Return a month's usage (``"2026-11"``), grouped by ``day``, ``label:KEY``, ``task`` or ``run``."""

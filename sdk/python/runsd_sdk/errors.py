@@ -6,6 +6,8 @@ RunsdError
 ├── InvalidSpec          refused before it was sent (also a ValueError)
 ├── InvalidFolder        a directory that cannot be packed (also a ValueError)
 ├── InvalidAddress       RUNSD_HOST or ``host`` cannot be understood (also a ValueError)
+├── InvalidFunction      a function that no run could find, or call (also a ValueError)
+├── InvalidArguments     arguments that do not fit a function, or are not JSON (also a TypeError)
 ├── APIStatusError       the daemon said no, with a Problem
 │   ├── BadRequest       400, 415
 │   │   └── TooLarge     413
@@ -19,17 +21,18 @@ RunsdError
 └── RunFailed            ``check=True`` and the run did not succeed; carries ``result``
     ├── RunTimedOut
     ├── RunCancelled
-    └── RunOutOfMemory
+    ├── RunOutOfMemory
+    └── RemoteException  the function that ran has raised; carries its exception's type, message and trace
 """
 
 from collections.abc import Sequence
 from http.client import responses
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from runsd_sdk.host import FieldError, Problem
-from runsd_sdk.run import Reason, Run, RunResult, Status
+from runsd_sdk.run import Reason, Run, RunProblem, RunResult, Status
 
 
 class RunsdError(Exception):
@@ -63,6 +66,14 @@ class InvalidAddress(RunsdError, ValueError):
 
 class InvalidFolder(RunsdError, ValueError):
     """A directory that cannot be packed, and what to do."""
+
+
+class InvalidFunction(RunsdError, ValueError):
+    """A function that cannot be carried out as a run, and what to do."""
+
+
+class InvalidArguments(RunsdError, TypeError):
+    """Arguments that a function does not take, or that JSON cannot carry to it."""
 
 
 class InvalidSpec(RunsdError, ValueError):
@@ -155,6 +166,22 @@ class RunOutOfMemory(RunFailed):
     """The run needed more memory than it had asked for."""
 
 
+class RemoteException(RunFailed):
+    """The function that ran has raised: ``type``, ``message`` and ``stacktrace`` are its exception's.
+
+    A traceback that is printed here shows the remote one as well.
+    """
+
+    def __init__(self, result: RunResult, problem: RunProblem) -> None:
+        super().__init__(result)
+        self.args = (f"{result.id} raised {problem.type}: {problem.message}",)
+        self.type = problem.type
+        self.message = problem.message
+        self.stacktrace = problem.stacktrace
+        if problem.stacktrace:
+            self.add_note(f"\nIn {result.id}:\n\n{problem.stacktrace.rstrip()}\n")
+
+
 STATUS_ERRORS: dict[int, type[APIStatusError]] = {
     400: BadRequest,
     401: Unauthorized,
@@ -184,18 +211,37 @@ def checked(result: RunResult) -> RunResult:
     raise _OUTCOME_ERRORS.get(result.status, RunFailed)(result)
 
 
+def returned(result: RunResult) -> JsonValue:
+    """Return what the function of a run returned; raise RemoteException, or another RunFailed."""
+    if result.reason is Reason.EXITED and result.exit_code == _UNCAUGHT:
+        raised = [each for each in result.problems if each.origin == "uncaught" and _ended_all(each)]
+        if raised:
+            raise RemoteException(result, max(raised, key=_last_seen))
+    return checked(result).return_value
+
+
 def describe(error: FieldError) -> str:
     """Write a refused field for a person: ``resources.requests.cpu: remedy``."""
     where = ".".join(str(part) for part in error.loc)
     return f"{where}: {error.msg}" if where else error.msg
 
 
+_UNCAUGHT = 1  # how Python exits after an exception that nobody caught
 _UNION_BRANCHES = frozenset({"str", "int", "float"})  # pydantic ends a location with the branch it tried
 _FREE_KEYS = frozenset({"env", "labels"})
 _OUTCOME_ERRORS: dict[Status, type[RunFailed]] = {
     Status.TIMEOUT: RunTimedOut,
     Status.CANCELLED: RunCancelled,
 }
+
+
+def _ended_all(problem: RunProblem) -> bool:
+    """Say whether an exception was the main thread's: the trace of another, or of a child, begins so."""
+    return "in _bootstrap" not in problem.stacktrace
+
+
+def _last_seen(problem: RunProblem) -> float:
+    return problem.last_seen.timestamp() if problem.last_seen else 0.0
 
 
 def _problem(status: int, body: bytes) -> Problem:

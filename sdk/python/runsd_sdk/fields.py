@@ -65,6 +65,21 @@ class ProgramFields(CommonFields, total=False):
     requirements: str
 
 
+class FunctionFields(CommonFields, total=False):
+    """The fields of a function's runs as keyword arguments; ``python`` is the version, as in ``"3.12"``.
+
+    ``cpu``, ``memory`` and ``gpu`` are short for ``resources.requests``.
+    """
+
+    python: str
+    version: str
+    dependencies: Sequence[str]
+    requirements: str
+    cpu: str | float
+    memory: str | int
+    gpu: str | int
+
+
 def of_program(fields: ProgramFields) -> SpecFields:
     """Return the fields of the run that a Python program is, but its source."""
     said: Json = {**fields}
@@ -72,6 +87,19 @@ def of_program(fields: ProgramFields) -> SpecFields:
     python: Json = {key: said.pop(key) for key in ("version", "dependencies", "requirements") if key in said}
     said["python"] = {**python, "entrypoint": entrypoint}
     return cast("SpecFields", said)
+
+
+def of_function(fields: FunctionFields, **called: Any) -> Json:
+    """Return the run of a function but its source, as JSON; ``called`` is what an entrypoint has."""
+    said: Json = {**fields}
+    for key in (*ENTRYPOINTS, "args", "kwargs", "command", "source"):
+        if key in said:
+            raise InvalidSpec([FieldError(loc=[key], msg="the function says what runs; leave this out")])
+    if "python" in said:
+        said["version"] = said.pop("python")
+    asked = {key: said.pop(key) for key in ("cpu", "memory", "gpu") if key in said}
+    run = plain(of_program(cast("ProgramFields", {**said, **called})))
+    return merged(run, {"resources": {"requests": asked}}) if asked else run
 
 
 def run_spec(fields: Mapping[str, object]) -> Json:
@@ -129,14 +157,19 @@ def plain(fields: Mapping[str, object]) -> Json:
 
 def validated(kind: type[B], value: Json) -> B:
     """Validate as the daemon would, from JSON; raise InvalidSpec with the fields named."""
-    try:
-        text = json.dumps(value)
-    except (TypeError, ValueError) as error:
-        raise InvalidSpec([FieldError(loc=[], msg=f"cannot be written as JSON: {error}")]) from error
+    text = as_json(value)
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
         raise InvalidSpec.of(error) from error
+
+
+def as_json(value: Json) -> str:
+    """Return fields as JSON; raise InvalidSpec for what JSON has not."""
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidSpec([FieldError(loc=[], msg=f"cannot be written as JSON: {error}")]) from error
 
 
 def _plain(value: Any, *, free: bool = False) -> Any:

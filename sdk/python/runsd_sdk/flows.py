@@ -1,15 +1,18 @@
 """What takes more than one request but has one answer, as generators: one logic for sync and async."""
 
 import math
+import os
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from runsd_sdk import calls
 from runsd_sdk.calls import Call
 from runsd_sdk.errors import DaemonUnreachable, NotFound, ServerError, WaitTimeout, checked
+from runsd_sdk.host import Source
 from runsd_sdk.link import Link, Patience, passing
 from runsd_sdk.run import Run, RunResult
-from runsd_sdk.steps import Flow, Pause
+from runsd_sdk.steps import Aside, Flow, Pause
 
 T = TypeVar("T")
 EARLY_PAUSE_S = 0.2
@@ -81,3 +84,11 @@ def create_and_wait(call: Call[Run], timeout: float | None, *, check: bool, link
     until = math.inf if timeout is None else began + timeout
     run = yield from answer(call, link=link, until=until)
     return (yield from wait(run.id, timeout, check=check, link=link, seen=run, began=began))
+
+
+def upload(folder: str | os.PathLike[str], *, max_bytes: int, link: Link) -> Flow[Source]:
+    """Pack a directory and send it; raises InvalidFolder for what cannot be sent."""
+    from runsd_sdk import packing  # loads what most programs do without
+
+    with (yield Aside(partial(packing.pack, folder, max_bytes=max_bytes))) as archive:
+        return (yield from answer(calls.upload(archive), link=link))

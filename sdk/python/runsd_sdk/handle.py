@@ -1,14 +1,17 @@
 """``RunHandle``: one run, held by the program that wants something of it."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Generic, TypeVar, Unpack, cast
 
 from runsd_sdk.calls import Stream
+from runsd_sdk.errors import returned
 from runsd_sdk.fields import SpecFields
 from runsd_sdk.run import LogEntry, Run, RunResult, Status
 
 if TYPE_CHECKING:
     from runsd_sdk.client import RunsClient
+
+R = TypeVar("R")
 
 
 class RunHandle:
@@ -19,7 +22,7 @@ class RunHandle:
         self.run = run
 
     def __repr__(self) -> str:
-        return f"<RunHandle {self.id} {self.status}>"
+        return f"<{type(self).__name__} {self.id} {self.status}>"
 
     @property
     def id(self) -> str:
@@ -67,3 +70,19 @@ class RunHandle:
         """Ask for the run as it is now."""
         self.run = self._client.get(self.id)
         return self.run
+
+
+class FunctionHandle(RunHandle, Generic[R]):
+    """A run of a function, which has a value."""
+
+    def value(self, timeout: float | None = None) -> R:
+        """Return what the function returned, once the run is over.
+
+        RemoteException if it raised, another RunFailed if the run came to another end; see ``wait`` for
+        ``timeout``.
+        """
+        return cast("R", returned(self.wait(timeout)))
+
+    def rerun(self, **overrides: Unpack[SpecFields]) -> "FunctionHandle[R]":
+        """Submit the same run again, with some fields changed."""
+        return FunctionHandle(self._client, super().rerun(**overrides).run)

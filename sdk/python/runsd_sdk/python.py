@@ -9,6 +9,8 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_
 from runsd_sdk.wire import Body
 
 DEFAULT_VERSION = "3.12"
+WORKSPACE = "/workspace"
+"""Where the source is in a run's container, and where the program begins."""
 MOST_ARGUMENTS_BYTES = 1024**2
 """How much JSON the arguments of an entrypoint may be, everything but ASCII escaped."""
 

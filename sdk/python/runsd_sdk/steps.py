@@ -3,7 +3,7 @@
 A Call is answered with its parsed answer, Read with the next Frame or None at the stream's end.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -40,6 +40,20 @@ class Emit(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Aside(Generic[T]):
+    """Do something that takes its time here, where it holds up nobody else; answered with its value."""
+
+    work: Callable[[], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Alone(Generic[T]):
+    """Take these steps while no one else of this client takes such ones; answered with their answer."""
+
+    flow: "Flow[T]"
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """A piece of a stream; ``event`` and ``id`` are empty where the format has none."""
 
@@ -48,7 +62,7 @@ class Frame:
     id: str = ""
 
 
-Step = Call[Any] | Pause | Open | Read | Emit[Any]
+Step = Call[Any] | Pause | Open | Read | Emit[Any] | Aside[Any] | Alone[Any]
 Flow = Generator[Step, Any, T]
 
 

@@ -1,5 +1,6 @@
 """The driver that blocks: takes a flow's steps with ``httpx2.Client``."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from runsd_sdk.address import Address
 from runsd_sdk.calls import SSE, Call, Feed
 from runsd_sdk.errors import RunsdError
 from runsd_sdk.link import Link
-from runsd_sdk.steps import Emit, Flow, Frame, Open, Outcome, Pause, Read, Step
+from runsd_sdk.steps import Alone, Aside, Emit, Flow, Frame, Open, Outcome, Pause, Read, Step
 
 T = TypeVar("T")
 
@@ -24,6 +25,7 @@ class SyncDriver:
     def __init__(self, address: Address, link: Link) -> None:
         self.address = address
         self.link = link
+        self._alone = threading.Lock()
         transport = httpx2.HTTPTransport(**http.transport_options(address))
         self.http = httpx2.Client(transport=transport, **http.client_options(address))
 
@@ -70,6 +72,11 @@ class SyncDriver:
                 stream.open(feed)
             case Read():
                 return stream.read()
+            case Aside(work):
+                return work()
+            case Alone(flow):
+                with self._alone:
+                    return self.run(flow)
         return None
 
     def _call(self, call: Call[T]) -> T:
