@@ -26,7 +26,7 @@ Origin = Path | SourceSpec | Literal[Nearest.NEAREST] | None
 _ANYTHING = inspect.signature(lambda *args, **kwargs: None)
 _MAIN = frozenset({"__main__", "__mp_main__"})  # the latter: in a child that multiprocessing has spawned
 _PACKAGES = frozenset({"site-packages", "dist-packages"})
-_STANDARD = Path(sysconfig.get_path("stdlib"))
+_STANDARD = Path(sysconfig.get_path("stdlib")).resolve()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,18 @@
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Unpack, cast, overload
 
 from runsd_sdk import remote
 from runsd_sdk.entrypoint import NEAREST
 from runsd_sdk.errors import RunFailed
 from runsd_sdk.fields import FunctionFields
 from runsd_sdk.handle import FunctionHandle
-from runsd_sdk.program import GivenSource, Program
+from runsd_sdk.program import C, GivenSource, P, Program, R
 
 if TYPE_CHECKING:
     from runsd_sdk.client import RunsClient
     from runsd_sdk.sync import SyncDriver
-
-P = ParamSpec("P")
-C = TypeVar("C")
-R = TypeVar("R")
 
 
 class Function(Generic[P, C, R]):
@@ -73,7 +69,7 @@ class Function(Generic[P, C, R]):
         that order is raised, and the other runs go on; with ``return_exceptions`` it is yielded. ``timeout``
         is for all of them together: WaitTimeout.
         """
-        runs = [self._program.call(args, {}) for args in zip(*iterables, strict=False)]
+        runs = self._program.calls(iterables)
         return self._functions.map(self._program, runs, timeout, return_exceptions=return_exceptions)
 
     def with_options(self, **fields: Unpack[FunctionFields]) -> "Function[P, C, R]":

@@ -1,17 +1,21 @@
 """A decorated function as a program: what is sent for a call of it, and for which source."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from runsd_sdk import arguments, entrypoint, fields
 from runsd_sdk.entrypoint import NEAREST, Nearest, Origin, Place
+from runsd_sdk.errors import InvalidArguments
 from runsd_sdk.fields import FunctionFields, Json
 from runsd_sdk.python import WORKSPACE, GitSource, SourceSpec
 from runsd_sdk.spec import RunSpec
 
+P = ParamSpec("P")
+C = TypeVar("C")  # what a call here returns
+R = TypeVar("R")  # what a run returns
 GivenSource = str | os.PathLike[str] | SourceSpec | GitSource | Nearest | None
 
 
@@ -54,6 +58,12 @@ class Program:
             paths = [f"{WORKSPACE}/{self.place.search}", *filter(None, [env.get("PYTHONPATH")])]
             run["env"] = {**env, "PYTHONPATH": ":".join(paths)}
         return run
+
+    def calls(self, iterables: Sequence[Iterable[object]]) -> list[Json]:
+        """Return the runs of a map: one argument of each iterable, until the shortest ends."""
+        if not iterables:
+            raise InvalidArguments(f"cannot map {self.function.__qualname__}: give at least one iterable")
+        return [self.call(args, {}) for args in zip(*iterables, strict=False)]
 
     def sourced(self, run: Mapping[str, object], upload: str | None) -> Mapping[str, object]:
         """Return a run with its source: the upload, or what was given."""

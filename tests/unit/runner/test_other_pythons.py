@@ -38,6 +38,19 @@ PROGRAM = """
         print(sys.argv, __file__, work(1))
         fail()
 """
+DECORATED = """
+    from runsd_sdk import GitSource, RunsClient
+    from runsd_sdk.errors import RunFailed
+    client = RunsClient()
+    @client.function(source=GitSource(url="https://example.org/code.git"))
+    def double(x):
+        try:
+            return double.remote(x)
+        except RunFailed:
+            return 0
+        except RuntimeError:
+            return 2 * x
+"""
 
 
 def other_pythons() -> dict[str, str]:
@@ -57,8 +70,9 @@ HOMES = ":".join(str(path) for path in Path.home().glob(".pyenv/versions/3.*/bin
 OTHERS = other_pythons()
 
 
-def test_there_is_no_syntax_that_python_3_8_lacks() -> None:
-    ast.parse(RUNNER.read_text(), feature_version=(3, 8))
+@pytest.mark.parametrize("file", ["runner.py", "sdk/runsd_sdk.py"])
+def test_there_is_no_syntax_that_python_3_8_lacks(file: str) -> None:
+    ast.parse((RUNNER.parent / file).read_text(), feature_version=(3, 8))
 
 
 @pytest.mark.skipif(not OTHERS, reason="no other Python here")
@@ -79,3 +93,6 @@ def test_another_python_runs_files_and_functions(version: str, tmp_path: Path) -
     assert failed.stderr.count("  File ") == 2
     refused = run(source, {"function": "work/a.py:work", "kwargs": {"m": 1}}, python=python)
     assert "argument 'm' is unexpected; argument 'n' is missing; it takes (n)" in refused.stderr
+    write(source, {"work/decorated.py": DECORATED})
+    decorated = run(source, {"function": "work/decorated.py:double", "args": [4]}, python=python)
+    assert decorated.result == {"returnValue": 8}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from runsd_sdk.errors import RunsdError
-from runsd_sdk.steps import Emit, Flow, Outcome, Pause, Step
+from runsd_sdk.steps import Alone, Aside, Emit, Flow, Outcome, Pause, Step
 
 
 class Time:
@@ -28,17 +28,18 @@ class Played:
         self.error: RunsdError | None = None
         self._time = time or Time()
         self._answers = iter(answers)
-        self._play(flow)
+        played = self._played(flow)
+        self.answer, self.error = played.value, played.error
 
-    def _play(self, flow: Flow[Any]) -> None:
+    def _played(self, flow: Flow[Any]) -> Outcome:
         try:
             step = next(flow)
             while True:
                 step = self._outcome(step).into(flow)
         except StopIteration as stop:
-            self.answer = stop.value
+            return Outcome(stop.value)
         except RunsdError as error:
-            self.error = error
+            return Outcome(error=error)
 
     def _outcome(self, step: Step) -> Outcome:
         match step:
@@ -49,6 +50,10 @@ class Played:
             case Emit(value):
                 self.emitted.append(value)
                 return Outcome()
+            case Alone(flow):
+                return self._played(flow)
+            case Aside(work):
+                return Outcome(work())
         self.asked.append(step)
         answer = next(self._answers)
         if callable(answer):

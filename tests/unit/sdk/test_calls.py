@@ -105,6 +105,14 @@ def test_many_runs_become_batches_of_a_thousand() -> None:
     assert sizes == [1000, 1000, 1]
 
 
+def test_batches_are_no_larger_than_the_daemon_takes() -> None:
+    specs = [{"image": "a", "env": {"DATA": "x" * 2**20}}] * 21
+    batches = calls.create_batches(specs)
+    assert [len(body(call)["runs"]) for call in batches] == [8, 8, 5]
+    assert all(len(call.body) < 10 * 2**20 for call in batches if isinstance(call.body, bytes))
+    assert [len(batch) for batch in calls.batches([{"image": "a" * 2**24}] * 2)] == [1, 1]
+
+
 def test_overrides_are_a_merge_patch_where_null_removes() -> None:
     call = calls.rerun("a", {"name": None, "env": {"OLD": None, "NEW": "1"}, "timeout_seconds": 9})
     assert body(call) == {"name": None, "env": {"OLD": None, "NEW": "1"}, "timeoutSeconds": 9}

@@ -1,9 +1,13 @@
 """Every answer that is not a yes becomes one error of the tree."""
 
 import json
+import traceback
+from typing import Any
 
 import pytest
 from runsd_sdk import errors
+
+from tests.unit.sdk.answers import result
 
 
 @pytest.mark.parametrize(
@@ -55,3 +59,62 @@ def test_what_the_detail_says_is_not_said_twice() -> None:
     errors_ = [{"loc": ["image"], "msg": "write a name"}]
     error = errors.status_error(422, json.dumps({**body, "errors": errors_}).encode())
     assert str(error) == "cannot accept image: write a name"
+
+
+TRACE = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\nValueError: no good\n'
+BESIDE = TRACE.replace("File", 'File "threading.py", line 1, in _bootstrap\n  File', 1)
+
+
+def raised(*problems: dict[str, Any], **changes: Any) -> Any:
+    """Return how a run ended whose main thread exited as after an exception."""
+    many = [{"type": "ValueError", "message": "no good", "stacktrace": TRACE, **each} for each in problems]
+    ended = {"status": "failed", "exitCode": 1, **changes}
+    return result(**ended).model_copy(
+        update={"problems": [errors.RunProblem.model_validate(p) for p in many]}
+    )
+
+
+def test_what_a_function_returned_is_its_value() -> None:
+    assert errors.returned(result().model_copy(update={"return_value": [1]})) == [1]
+
+
+def test_an_exception_of_the_function_comes_with_its_trace() -> None:
+    ended = raised({"origin": "logged", "message": "another"}, {"origin": "uncaught"})
+    with pytest.raises(errors.RemoteException) as caught:
+        errors.returned(ended)
+    error = caught.value
+    assert isinstance(error, errors.RunFailed)
+    assert (error.type, error.message, error.stacktrace) == ("ValueError", "no good", TRACE)
+    assert error.result is ended
+    assert str(error) == "run_01a raised ValueError: no good"
+    assert TRACE in "".join(traceback.format_exception(error))
+
+
+def test_it_is_the_last_exception_and_not_one_of_a_thread() -> None:
+    early, late, latest = ({"lastSeen": f"2026-11-22T01:09:0{n}Z", "origin": "uncaught"} for n in (1, 2, 3))
+    ended = raised(late | {"message": "it"}, early, latest | {"stacktrace": BESIDE})
+    with pytest.raises(errors.RemoteException, match="ValueError: it"):
+        errors.returned(ended)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"exitCode": 3}, errors.RunFailed),
+        ({"reason": "oom_killed", "exitCode": 137}, errors.RunOutOfMemory),
+        ({"status": "timeout", "reason": "deadline_exceeded"}, errors.RunTimedOut),
+        ({"status": "cancelled", "reason": "cancelled"}, errors.RunCancelled),
+        ({"reason": "dependencies_failed", "exitCode": None}, errors.RunFailed),
+    ],
+)
+def test_other_ends_are_what_they_always_are(changes: dict[str, Any], kind: type) -> None:
+    with pytest.raises(errors.RunFailed) as caught:
+        errors.returned(raised({"origin": "uncaught"}, **changes))
+    assert type(caught.value) is kind
+
+
+def test_an_exit_with_code_1_is_no_exception() -> None:
+    for problems in ([], [{"origin": "logged"}], [{"origin": "uncaught", "stacktrace": BESIDE}]):
+        with pytest.raises(errors.RunFailed) as caught:
+            errors.returned(raised(*problems))
+        assert type(caught.value) is errors.RunFailed
