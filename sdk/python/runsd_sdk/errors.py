@@ -27,6 +27,7 @@ RunsdError
 
 from collections.abc import Sequence
 from http.client import responses
+from typing import Any
 
 from pydantic import JsonValue, ValidationError
 from pydantic_core import ErrorDetails
@@ -153,6 +154,9 @@ class RunFailed(RunsdError):
         super().__init__(f"{result.id} {result.status}: {result.message or result.reason}")
         self.result = result
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.result,)  # pickled by what it is made of: pools of processes hand it on
+
 
 class RunTimedOut(RunFailed):
     """The run met its deadline."""
@@ -175,11 +179,15 @@ class RemoteException(RunFailed):
     def __init__(self, result: RunResult, problem: RunProblem) -> None:
         super().__init__(result)
         self.args = (f"{result.id} raised {problem.type}: {problem.message}",)
+        self.problem = problem
         self.type = problem.type
         self.message = problem.message
         self.stacktrace = problem.stacktrace
         if problem.stacktrace:
             self.add_note(f"\nIn {result.id}:\n\n{problem.stacktrace.rstrip()}\n")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.result, self.problem)
 
 
 STATUS_ERRORS: dict[int, type[APIStatusError]] = {

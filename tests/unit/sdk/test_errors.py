@@ -1,6 +1,7 @@
 """Every answer that is not a yes becomes one error of the tree."""
 
 import json
+import pickle
 import traceback
 from typing import Any
 
@@ -88,6 +89,16 @@ def test_an_exception_of_the_function_comes_with_its_trace() -> None:
     assert error.result is ended
     assert str(error) == "run_01a raised ValueError: no good"
     assert TRACE in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("exit_code", [1, 3])
+def test_a_pool_of_processes_can_hand_it_on(exit_code: int) -> None:
+    with pytest.raises(errors.RunFailed) as caught:
+        errors.returned(raised({"origin": "uncaught"}, exitCode=exit_code))
+    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+    assert type(copy) is type(caught.value)
+    assert (str(copy), copy.result) == (str(caught.value), caught.value.result)
+    assert getattr(copy, "__notes__", None) == getattr(caught.value, "__notes__", None)
 
 
 def test_it_is_the_last_exception_and_not_one_of_a_thread() -> None:
