@@ -706,6 +706,7 @@ def observe(out: str, source: str) -> Problems:
         "threading": lambda module: see_threads(module, problems),
         "multiprocessing.process": lambda module: see_processes(module, problems),
         **dict.fromkeys(SPAWNERS, lambda module: see_spawned(module, out, source)),
+        "daft.execution.udf": lambda module: see_daft(module, problems, out, source),
     }
     for name in [name for name in hooks if name in sys.modules]:
         hooked(hooks.pop(name), sys.modules[name])
@@ -848,6 +849,44 @@ def see_spawned(spawn: Any, out: str, source: str) -> None:
         return {**prepare(*args, **kwargs), NAME: Seed(out, source)}
 
     spawn.get_preparation_data = get_preparation_data
+
+
+class Word(str):
+    """A word that begins to observe where it is unpickled, and is a plain one there."""
+
+    code: str
+
+    def __new__(cls, word: str, out: str, source: str) -> Word:
+        """Make a word that is equal to a plain one."""
+        self = str.__new__(cls, word)
+        self.code = FIND.format(path=sys.path) + Seed(out, source).code
+        return self
+
+    def __reduce__(self) -> tuple[Any, tuple[str, dict[str, Any]]]:
+        return eval, (f"exec({self.code!r}, {{}}) or {str(self)!r}", {})
+
+
+FIND = """\
+import sys
+sys.path += [place for place in {path!r} if place not in sys.path]
+"""
+
+
+def see_daft(udf: Any, problems: Problems, out: str, source: str) -> None:
+    """Have a process that Daft starts for functions of the program observe before it unpickles them.
+
+    Daft starts these by ``subprocess``, of itself where threads seem slow to it, and sends this word first.
+    They find modules where their parent does, as processes of ``multiprocessing`` do. Daft does not wait for
+    their end: counts are written before the values go back.
+    """
+    udf._ENTER = Word(udf._ENTER, out, source)
+    send = udf.SharedMemoryTransport.write_and_close
+
+    def write_and_close(self: Any, data: bytes) -> Any:
+        problems.flush()
+        return send(self, data)
+
+    udf.SharedMemoryTransport.write_and_close = write_and_close
 
 
 if __name__ == "__main__":
