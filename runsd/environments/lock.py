@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from packaging.utils import canonicalize_name
-
+from runsd.environments import standards
 from runsd.errors import DependenciesFailed
 
 
@@ -47,7 +46,7 @@ def resolved(text: str, allowed: Mapping[str, frozenset[str]]) -> str:
     """
     packages = []
     for package in read(text):
-        wanted = allowed.get(canonicalize_name(package.name))
+        wanted = allowed.get(standards.canonicalize_name(package.name))
         wheels = [one for one in package.wheels if wanted is None or f"sha256:{one.sha256}" in wanted]
         if not wheels:
             raise DependenciesFailed(

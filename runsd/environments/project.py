@@ -6,11 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from packaging.requirements import Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
-
-from runsd.environments import requirements
+from runsd.environments import requirements, standards
 from runsd.environments.requirements import Included, Requirements
 from runsd.errors import DependenciesFailed
 
@@ -59,11 +55,11 @@ def pyproject(text: str, where: str) -> Requirements:
 
 def _indexes(lines: tuple[str, ...], uv: Mapping[str, Any], where: str) -> tuple[str, ...]:
     """Return the indexes that ``[tool.uv.sources]`` names for the dependencies."""
-    names = {canonicalize_name(Requirement(line).name) for line in lines}
+    names = {standards.canonicalize_name(standards.Requirement(line).name) for line in lines}
     known = {index.get("name"): index.get("url") for index in uv.get("index", ()) if isinstance(index, dict)}
     urls = []
     for name, source in _table(uv, "sources").items():
-        if canonicalize_name(name) not in names:
+        if standards.canonicalize_name(name) not in names:
             continue
         for one in source if isinstance(source, list) else [source]:
             url = known.get(one.get("index")) if isinstance(one, dict) else None
@@ -139,8 +135,8 @@ def _texts(table: Mapping[str, Any], key: str, where: str) -> list[str]:
 
 def _specifier(value: Any, where: str) -> str:
     try:
-        return str(SpecifierSet(value))
-    except (InvalidSpecifier, TypeError, AttributeError) as failure:
+        return str(standards.SpecifierSet(value))
+    except (standards.InvalidSpecifier, TypeError, AttributeError) as failure:
         raise _cannot(where, f"requires-python is {value!r}") from failure
 
 

@@ -11,9 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from urllib.parse import urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
+from runsd.environments import standards
 from runsd.errors import DependenciesFailed
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -72,8 +70,8 @@ def requirement(text: str, where: str) -> str:
     if _CONTROL.search(text) or "${" in text:  # uv would put variables of its environment in their places
         raise _unreadable(text, where, "variables and control characters are not allowed")
     try:
-        understood = Requirement(text)
-    except InvalidRequirement as failure:
+        understood = standards.Requirement(text)
+    except standards.InvalidRequirement as failure:
         raise _unreadable(text, where, str(failure).partition("\n")[0]) from failure
     if understood.url is not None:
         wheel(understood.url, where)
@@ -158,7 +156,8 @@ def _line(line: str, where: str) -> Requirements:
     for one in hashes:
         if not _SHA256.fullmatch(one):
             raise _unreadable(line, where, "hashes must be sha256")
-    return Requirements(lines=(text,), hashes=((canonicalize_name(Requirement(text).name), hashes),))
+    name = standards.canonicalize_name(standards.Requirement(text).name)
+    return Requirements(lines=(text,), hashes=((name, hashes),))
 
 
 def _logical_lines(text: str) -> Iterable[str]:

@@ -8,10 +8,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from packaging.specifiers import SpecifierSet
-
 from runsd.config import EnvironmentSettings
-from runsd.environments import lock, uvlock
+from runsd.environments import lock, standards, uvlock
 from runsd.environments.base import Base
 from runsd.environments.flights import Tell
 from runsd.environments.naming import counted
@@ -107,7 +105,7 @@ def _strategy(requirements: Requirements) -> list[str | Path]:
 
 
 def _check_python(base: Base, requirements: Requirements) -> None:
-    if not SpecifierSet(requirements.python).contains(base.version, prereleases=True):
+    if not standards.SpecifierSet(requirements.python).contains(base.version, prereleases=True):
         raise DependenciesFailed(
             f"cannot use Python {base.version}: the source requires {requirements.python} (requires-python)"
         )

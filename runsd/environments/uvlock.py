@@ -5,11 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from packaging.markers import InvalidMarker, Marker
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
-
-from runsd.environments import requirements
+from runsd.environments import requirements, standards
 from runsd.environments.requirements import Requirements
 from runsd.errors import DependenciesFailed
 
@@ -30,7 +26,7 @@ def pins(text: str, markers: Mapping[str, str]) -> Requirements:
         if document.get("version") != 1:
             raise _cannot(f"its version is {document.get('version')!r}, and only 1 is understood")
         return _Walk(document, markers).all()
-    except (KeyError, TypeError, AttributeError, ValueError, InvalidMarker) as failure:
+    except (KeyError, TypeError, AttributeError, ValueError, standards.InvalidMarker) as failure:
         raise _cannot(f"it is not what uv writes ({failure!r})") from failure
 
 
@@ -49,7 +45,7 @@ class _Walk:
         self._python = str(document.get("requires-python", ""))
 
     def all(self) -> Requirements:
-        found = Requirements(python=str(SpecifierSet(self._python)))
+        found = Requirements(python=str(standards.SpecifierSet(self._python)))
         waiting = [_Step(number, None) for number in self._roots()]
         if not waiting:
             raise _cannot("it has no project")
@@ -82,7 +78,7 @@ class _Walk:
         )
         for dependency in listed:
             marker = dependency.get("marker")
-            if marker and not Marker(marker).evaluate(self._markers):
+            if marker and not standards.Marker(marker).evaluate(self._markers):
                 continue
             for number in self._named(dependency):
                 yield _Step(number, None)
@@ -104,7 +100,7 @@ class _Walk:
 def _pin(package: Table) -> Requirements:
     name, source = str(package["name"]), package["source"]
     hashes = tuple(wheel["hash"] for wheel in package.get("wheels", []) if "hash" in wheel)
-    allowed = ((canonicalize_name(name), hashes),)
+    allowed = ((standards.canonicalize_name(name), hashes),)
     match source:
         case {"registry": str(url)}:
             line = requirements.requirement(f"{name}=={package['version']}", _WHERE)

@@ -5,10 +5,10 @@ import sys
 
 IMPORTS = """
 import sys, runsd.cli.runsd, runsd.daemon
-sys.exit(" ".join({"rich", "pygments", "google.protobuf"} & sys.modules.keys()) or 0)
+sys.exit(" ".join({"rich", "pygments", "google.protobuf", "packaging"} & sys.modules.keys()) or 0)
 """
 
 
-def test_the_daemon_does_without_what_colours_tracebacks_and_without_protobuf() -> None:
+def test_the_daemon_does_without_what_colours_tracebacks_and_what_few_runs_need() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
