@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from runsd.clock import Clock, now_us
-from runsd.doctor import databases, engine, host, service, telemetry
+from runsd.doctor import databases, engine, host, programs, service, telemetry
 from runsd.doctor.engine import Answers
 from runsd.doctor.finding import Finding, Subject, Verdict, failure
 from runsd.errors import EngineRefused, EngineUnavailable
@@ -24,6 +24,8 @@ CHECKS: Final[tuple[Callable[[Subject], Finding], ...]] = (
     host.disk,
     databases.databases,
     host.credentials,
+    programs.git,
+    programs.uv,
     service.socket_place,
     service.daemon,
 )
@@ -39,6 +41,7 @@ ENGINE_CHECKS: Final[tuple[Callable[[Subject, Answers], Finding], ...]] = (
     telemetry.telemetry,
     engine.storage,
     engine.disk,
+    programs.environments_room,
     engine.log_driver,
     engine.live_restore,
     engine.clock,

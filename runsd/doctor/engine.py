@@ -3,7 +3,7 @@
 import asyncio
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from runsd.doctor.finding import Finding, Subject, failure, ok, warning
 from runsd.doctor.rooms import judged_space, owning_group
 from runsd.engine import facts
 from runsd.engine.cgroup import Cgroups
-from runsd.engine.port import EngineFacts
+from runsd.engine.port import EngineFacts, FoundImage
 from runsd.engine.transport import Transport
 from runsd.errors import EngineNotFound, EngineUnavailable
 
@@ -40,6 +40,7 @@ class Answers:
     bridge: str | None
     gateway: str | None
     exact_usage: bool
+    images: Sequence[FoundImage]
 
 
 async def ask(subject: Subject, clock: Clock) -> Answers:
@@ -251,6 +252,7 @@ async def _answers(transport: Transport, clock: Clock) -> Answers:
         bridge=None if network is None else str(network["Options"].get(_BRIDGE_NAME, "docker0")),
         gateway=None if network is None else facts.gateway(network),
         exact_usage=await Cgroups.detect(described, transport.host) is not None,
+        images=[facts.found_image(entry) for entry in await transport.json("GET", "/images/json")],
     )
 
 

@@ -81,7 +81,7 @@ class Uv:
         cancelled leaves no process behind.
         """
         process = await asyncio.create_subprocess_exec(
-            *_bound_to_us(), _program(), *arguments, *self._always(),
+            *_bound_to_us(), program(), *arguments, *self._always(),
             cwd=place, env=self._environment(place) | self.places(sources), start_new_session=True,
             stdin=DEVNULL, stdout=PIPE, stderr=STDOUT,
         )  # fmt: skip
@@ -153,7 +153,8 @@ def _given(variables: Mapping[str, str]) -> Sources:
     )
 
 
-def _program() -> str:
+def program() -> str:
+    """Return where uv is. Raises DependenciesFailed where it is nowhere."""
     try:
         return find_uv_bin()
     except FileNotFoundError:

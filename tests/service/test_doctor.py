@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,10 +22,23 @@ from runsd_sdk import RunsClient
 from runsd import config
 from runsd.clock import now_us
 from runsd.datadir import RESTORING
-from runsd.doctor import CHECKS, ENGINE_CHECKS, Finding, Subject, Verdict, engine, examine, overall, report
+from runsd.doctor import (
+    CHECKS,
+    ENGINE_CHECKS,
+    Finding,
+    Subject,
+    Verdict,
+    engine,
+    examine,
+    overall,
+    programs,
+    report,
+)
 from runsd.doctor.databases import databases as look_at_databases
 from runsd.doctor.engine import Answers
 from runsd.doctor.telemetry import telemetry
+from runsd.engine.port import FoundImage
+from runsd.environments.naming import BASE, ENVIRONMENT
 from runsd.migrations import migrate
 from runsd.store.database import MIGRATIONS
 from tests.service.launch import PATIENCE_S, RUNSD, ready, run
@@ -299,6 +313,83 @@ def test_credentials(tmp_path: Path, config_json: str | None, said: str) -> None
 def test_without_a_home_credentials_need_an_explicit_place(tmp_path: Path) -> None:
     found = named("credentials", replace(subject_of(tmp_path, NOWHERE), environment={}))
     assert (found.verdict, "set DOCKER_CONFIG" in (found.remedy or "")) == (Verdict.WARNING, True)
+
+
+# Python runs
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only directory that programs are looked for in; it is empty."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def test_git_and_uv_are_asked_which_they_are(tmp_path: Path) -> None:
+    where = subject_of(tmp_path, NOWHERE)
+    assert (programs.git(where).verdict, programs.uv(where).verdict) == (Verdict.OK, Verdict.OK)
+    assert "over https" in programs.git(where).said
+    assert programs.uv(where).said.startswith("uv ")
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (None, "there is no git: runs whose source is a repository fail"),
+        ("echo git version 2.25.1", "needs git 2.32 or newer"),
+        ("echo it is broken >&2; exit 1", "git cannot be used: it is broken"),
+        ("case $1 in --version) echo git version 2.39.5;; *) echo /nowhere;; esac", "no part for https"),
+    ],
+)
+def test_a_git_that_cannot_fetch(tmp_path: Path, path: Path, script: str | None, said: str) -> None:
+    if script is not None:
+        program(path / "git", script)
+    found = programs.git(subject_of(tmp_path, NOWHERE))
+    assert (found.verdict, said in found.said, bool(found.remedy)) == (Verdict.WARNING, True, True)
+
+
+def test_settings_for_git_that_are_not_there(tmp_path: Path) -> None:
+    found = programs.git(subject_of(tmp_path, NOWHERE, **{"sources.git_config": "/nowhere/gitconfig"}))
+    assert (found.verdict, "/nowhere/gitconfig" in found.said) == (Verdict.WARNING, True)
+
+
+def test_an_installation_without_a_uv_that_works(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = subject_of(tmp_path, NOWHERE)
+    unbound = programs.uv(where)
+    assert (unbound.verdict, "no setpriv" in unbound.said) == (Verdict.WARNING, True)
+    program(path / "uv", "echo it is broken >&2; exit 1")
+    monkeypatch.setattr("runsd.environments.uv.find_uv_bin", lambda: str(path / "uv"))
+    broken = programs.uv(where)
+    assert (broken.verdict, "uv cannot be used: it is broken" in broken.said) == (Verdict.FAILURE, True)
+
+
+def test_room_for_environments(tmp_path: Path, subject: Subject, engine_host: str, answers: Answers) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    here = replace(answers, facts=replace(answers.facts, root_dir=str(tmp_path)))
+    modest = subject_of(
+        tmp_path, engine_host, **{"environments.max_bytes": "1", "retention.min_free_bytes": "0"}
+    )
+    greedy = subject_of(tmp_path, engine_host, **{"environments.max_bytes": str(4 * free)})
+    endless = subject_of(tmp_path, engine_host, **{"environments.max_bytes": "0"})
+    assert programs.environments_room(modest, here).verdict is Verdict.OK
+    assert programs.environments_room(endless, here).verdict is Verdict.OK
+    scarce = programs.environments_room(greedy, here)
+    assert (scarce.verdict, "are free at" in scarce.said) == (Verdict.WARNING, True)
+    assert "environments.max_bytes" in (scarce.remedy or "")
+    base = FoundImage("sha256:base", ["python:3"], 100, 0, {})
+    made = FoundImage("sha256:made", ["runsd-env:1"], 100 + 4 * free, 0, {ENVIRONMENT: "x", BASE: base.id})
+    held = programs.environments_room(greedy, replace(here, images=[base, made]))
+    assert held.verdict is Verdict.OK, "what they hold already is theirs"
+
+
+def program(path: Path, script: str) -> None:
+    """Write a program."""
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
 
 
 # The daemon

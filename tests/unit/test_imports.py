@@ -82,6 +82,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "runsd.store.database",
         "runsd.logs.database",
     },
+    "runsd.doctor.programs": {
+        "runsd_sdk",
+        *LEAVES,
+        "runsd.doctor",
+        "runsd.engine",
+        "runsd.environments",
+    },
     "runsd.cli": {"runsd_sdk", "runsd.config", "runsd.errors"},
     "runsd.cli.runsd": {"runsd_sdk", "runsd", "runsd.cli"},
     "runsd.cli.backup": {"runsd_sdk", *LEAVES, "runsd.places", "runsd.backup", "runsd.restore"},
