@@ -1,5 +1,6 @@
 """What a host must have for some tests, ``@pytest.mark.needs("root")``: what it lacks is said, not hidden."""
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "mounts": lambda: os.geteuid() == 0 and _mounts(),
     "private-engine": lambda: os.geteuid() == 0 and _private_engine(),
     "small-disks": lambda: os.geteuid() == 0 and _mounts() and _loops(),
+    "libseccomp": lambda: _library("libseccomp.so.2"),
     "libfaketime": lambda: tools.faketime() is not None,
     "python-images": lambda: _images(images.PYTHON_3_11, images.PYTHON_3_13),
     "package-index": lambda: _index(),  # noqa: PLW0108  # stands below
@@ -102,6 +104,15 @@ def _index() -> bool:
     except subprocess.TimeoutExpired:
         return False
     return asked.returncode == 0
+
+
+def _library(name: str) -> bool:
+    """Say whether a shared library can be loaded."""
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
 
 
 def _loops() -> bool:

@@ -5,10 +5,13 @@ import os
 import re
 import shutil
 import ssl
+import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -80,8 +83,9 @@ class Uv:
         Raises Failed, its sentence beginning with ``cannot``, when it fails or takes too long. Whoever is
         cancelled leaves no process behind.
         """
+        bound = await asyncio.to_thread(_bound_to_us)
         process = await asyncio.create_subprocess_exec(
-            *_bound_to_us(), program(), *arguments, *self._always(),
+            *bound, program(), *arguments, *self._always(),
             cwd=place, env=self._environment(place) | self.places(sources), start_new_session=True,
             stdin=DEVNULL, stdout=PIPE, stderr=STDOUT,
         )  # fmt: skip
@@ -165,10 +169,18 @@ def program() -> str:
         ) from None
 
 
-def _bound_to_us() -> list[str]:
-    """Return what has the kernel end a program with the process that started it, where that is there."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+@cache
+def _bound_to_us() -> Sequence[str]:
+    """Return what has the kernel end a program with the process that started it, where that works.
+
+    A filter of system calls, such as that of systemd/runsd.service, may not let setpriv do its work; the
+    service manager that has set it ends what a killed daemon leaves.
+    """
+    bound = ("setpriv", "--pdeathsig", "KILL", "--")
+    with suppress(OSError):
+        if subprocess.run([*bound, "true"], capture_output=True, check=False).returncode == 0:
+            return bound
+    return ()
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
