@@ -1,4 +1,4 @@
-"""Backups: one file that holds state and logs as they were at one moment, and the way back from it.
+"""Backups: one file that holds state, logs and uploads as they were at one moment, and the way back from it.
 
 The copy is taken beside a serving daemon: a reader stops no writer, and each database is copied out of one
 snapshot. That of the state is taken first, so that the log of every run that is over in it is whole. The
@@ -23,15 +23,17 @@ from pydantic import BaseModel, ConfigDict
 
 from runsd import __version__
 from runsd.clock import Clock, instant
-from runsd.datadir import LOGS, STATE
+from runsd.datadir import LOGS, STATE, UPLOADS
 from runsd.errors import NotNow, Refused
 from runsd.files import private, require_room, sync_directory
+from runsd.sources import carried
+from runsd.sources.carried import Carried
 
 Progress = Callable[[str, int, int], None]
 """Is told which file is being copied, the bytes that are done, and all."""
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 _STEP_PAGES = 1024
 
 
@@ -55,6 +57,13 @@ class Manifest(_Part):
     instance: str
     taken_at: datetime
     files: dict[str, Member]
+    uploads: dict[str, Carried] = {}
+
+    @property
+    def size(self) -> int:
+        """How many bytes it all has."""
+        databases = sum(member.bytes for member in self.files.values())
+        return databases + sum(upload.bytes for upload in self.uploads.values())
 
 
 def back_up_to(file: Path, data_dir: Path, *, replace: bool, clock: Clock, progress: Progress) -> Manifest:
@@ -66,6 +75,7 @@ def back_up_to(file: Path, data_dir: Path, *, replace: bool, clock: Clock, progr
         raise Refused(f"cannot back up to {file}: it exists; choose another name, or --force to replace it")
     try:
         whole, largest = _sizes(data_dir)
+        whole += carried.size(data_dir / UPLOADS)
         require_room(file.parent, whole + largest, f"back up to {file}")
         with tempfile.TemporaryDirectory(prefix=".runsd-backup-", dir=file.parent) as made:
             part, scratch = Path(made) / "part", Path(made)
@@ -97,9 +107,12 @@ def back_up(data_dir: Path, sink: IO[bytes], *, scratch: Path, clock: Clock, pro
                 source.rollback()  # the snapshot keeps the WAL from being used again
                 files[name] = _add(tar, copy, schema, taken_us)
                 copy.unlink()
+            uploads = carried.pack(
+                data_dir / UPLOADS, tar, mtime=taken_us // 1_000_000, progress=partial(progress, "sources")
+            )
             manifest = Manifest(
                 format=FORMAT, version=__version__, instance=instance,
-                taken_at=instant(taken_us), files=files,
+                taken_at=instant(taken_us), files=files, uploads=uploads,
             )  # fmt: skip
             content = manifest.model_dump_json(indent=2).encode() + b"\n"
             tar.addfile(_entry(MANIFEST, len(content), taken_us), io.BytesIO(content))

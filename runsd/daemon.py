@@ -18,7 +18,7 @@ from runsd.api.services import Services
 from runsd.climb import Climb
 from runsd.clock import SteadyClock, boot_id, since_boot_us
 from runsd.config import Settings
-from runsd.datadir import LOGS, STATE, held
+from runsd.datadir import LOGS, STATE, UPLOADS, held
 from runsd.engine.docker import DockerEngine
 from runsd.engine.port import EngineFacts
 from runsd.environments.environments import Environments
@@ -150,9 +150,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             # From afar nobody sees whether the host's name servers are still those of a sandbox.
             most=settings.sandbox.pool if engine_here else 0, signals=signals,
         )  # fmt: skip
-        uploads = Uploads(
-            places.data_dir / "sources" / "uploads", max_bytes=settings.sources.upload_bytes, clock=clock
-        )
+        uploads = Uploads(places.data_dir / UPLOADS, max_bytes=settings.sources.upload_bytes, clock=clock)
         git_config = settings.sources.git_config
         mirrors = Mirrors(
             places.data_dir / "sources" / "mirrors",
@@ -216,9 +214,6 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             retention, kept_logs, files, hurry=lambda: not disk.enough,
             settings=settings.retention, metrics=metrics, signals=signals, clock=clock,
         )  # fmt: skip
-        uploads = Uploads(
-            places.data_dir / "sources" / "uploads", max_bytes=settings.sources.upload_bytes, clock=clock
-        )
         services = Services(
             settings=settings,
             capacity=capacity,

@@ -10,6 +10,7 @@ from runsd.errors import NotNow
 
 STATE = "runsd.db"
 LOGS = "logs.db"
+UPLOADS = Path("sources", "uploads")
 LOCK = "lock"
 RESTORING = "restoring"
 """Stands in the directory while a backup is being put into it: what is there is not whole."""

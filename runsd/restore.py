@@ -1,6 +1,7 @@
 """The way back from a backup, into an empty data directory; until it is whole, no daemon starts on it."""
 
 import hashlib
+import shutil
 import sqlite3
 import tarfile
 from collections.abc import Iterator
@@ -10,15 +11,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from runsd.backup import FORMAT, MANIFEST, Manifest, require_sound
-from runsd.datadir import LOCK, LOGS, RESTORING, STATE, held
+from runsd.datadir import LOCK, LOGS, RESTORING, STATE, UPLOADS, held
 from runsd.errors import NotNow, Refused, RunsdError
 from runsd.files import private, require_room, sync_directory, sync_file
 from runsd.logs import database as logs
+from runsd.sources import carried
 from runsd.store import database
 
 _KNOWN = {STATE: len(database.MIGRATIONS), LOGS: len(logs.MIGRATIONS)}
 _AT_ONCE = 1024**2
-_LONGEST_MANIFEST = 64 * 1024
+_LONGEST_MANIFEST = 16 * 1024**2  # some 80,000 uploads
 _OURS = tuple(f"{name}{more}" for name in (STATE, LOGS) for more in ("", "-wal", "-shm", "-journal"))
 
 
@@ -44,6 +46,7 @@ def restore(file: Path, data_dir: Path) -> Manifest:
             _check(manifest, data_dir)
             for name in manifest.files:
                 sync_file(data_dir / name)
+            carried.check(manifest.uploads, data_dir / UPLOADS)
         except BaseException:
             _clear(data_dir)
             raise
@@ -67,6 +70,7 @@ def _reported(file: Path) -> Iterator[None]:
 def _clear(data_dir: Path) -> None:
     for name in _OURS:
         (data_dir / name).unlink(missing_ok=True)
+    shutil.rmtree(data_dir / UPLOADS.parts[0], ignore_errors=True)
     (data_dir / RESTORING).unlink(missing_ok=True)
 
 
@@ -74,10 +78,13 @@ def _unpacked(file: Path, data_dir: Path) -> Manifest:
     with tarfile.open(file, mode="r|") as tar:
         for entry in tar:
             content = tar.extractfile(entry)
-            if content is None or entry.name not in (STATE, LOGS, MANIFEST):
-                raise tarfile.TarError(f"{entry.name!r} does not belong into a backup")
+            if content is None:
+                raise tarfile.TarError(f"{entry.name!r} is no file")
             if entry.name == MANIFEST:
                 return Manifest.model_validate_json(content.read(_LONGEST_MANIFEST))
+            if entry.name not in (STATE, LOGS):
+                carried.unpack(entry.name, content, data_dir / UPLOADS)
+                continue
             with private(data_dir / entry.name) as target:
                 while piece := content.read(_AT_ONCE):
                     target.write(piece)

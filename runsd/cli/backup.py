@@ -1,4 +1,4 @@
-"""``runsd backup`` and ``runsd restore``: all state and logs in one file, and back."""
+"""``runsd backup`` and ``runsd restore``: all state, logs and uploads in one file, and back."""
 
 import signal
 import sys
@@ -26,7 +26,7 @@ def backup(
     *,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Copy all state and logs into one file, while the daemon runs. The contents of volumes are not in it."""
+    """Copy state, logs and uploads into one file, while the daemon runs. Volumes are not in it."""
     from runsd.backup import back_up, back_up_to  # only here: the other commands need not wait for it
 
     source, show = data_dir or places.default_data_dir(), _Progress()
@@ -39,7 +39,7 @@ def backup(
         else:
             made = back_up_to(file, source, replace=force, clock=now_us, progress=show.copied)
     show.clear()
-    size = format_bytes(sum(member.bytes for member in made.files.values()))
+    size = format_bytes(made.size)
     sys.stderr.write(f"runsd: backed up {source}: {size}, as of {made.taken_at:%Y-%m-%d %H:%M:%S} UTC\n")
 
 

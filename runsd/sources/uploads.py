@@ -31,8 +31,8 @@ _DIGITS = 32
 _PIECE = 256 * 1024
 _DAY_S = 24 * 3600
 _PART = ".part"
-_TAR = "source.tar"
-_ABOUT = "about.json"
+TAR = "source.tar"
+ABOUT = "about.json"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -68,7 +68,7 @@ class Uploads:
         self._parts.add(part.name)
         try:
             digest, size = await self._received(chunks, part)
-            files = await asyncio.to_thread(archive.count_files, part / _TAR)
+            files = await asyncio.to_thread(archive.count_files, part / TAR)
             upload = Upload(f"{_PREFIX}{digest[:_DIGITS]}", size, files, self._clock(), digest, new=True)
             return await self._keep(upload, part)
         except OSError as failure:
@@ -97,7 +97,7 @@ class Uploads:
     async def open(self, upload_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
         """Lend the bytes of an upload. Raises Unknown."""
         await self.get(upload_id)
-        file = await asyncio.to_thread((self._folder / upload_id / _TAR).open, "rb")
+        file = await asyncio.to_thread((self._folder / upload_id / TAR).open, "rb")
         with file:
             async with aclosing(_pieces(file)) as pieces:
                 yield pieces
@@ -108,7 +108,7 @@ class Uploads:
         Raises Unknown, and SourceFailed where it has more bytes.
         """
         await self.get(upload_id)
-        tar = self._folder / upload_id / _TAR
+        tar = self._folder / upload_id / TAR
         return await asyncio.to_thread(archive.content_of, tar, path, most_bytes=most_bytes)
 
     async def collect(
@@ -160,12 +160,7 @@ class Uploads:
         return await asyncio.to_thread(self._renamed, upload, part)
 
     def _renamed(self, upload: Upload, part: Path) -> Upload:
-        with private(part / _ABOUT) as about:
-            values = {"files": upload.files, "createdUs": upload.created_us, "sha256": upload.sha256}
-            about.write(json.dumps(values).encode())
-            about.flush()
-            os.fsync(about.fileno())
-        sync_directory(part)
+        note(part, files=upload.files, created_us=upload.created_us, sha256=upload.sha256)
         try:
             part.rename(self._folder / upload.id)
         except OSError as failure:
@@ -182,14 +177,14 @@ class Uploads:
         return before
 
     def _found(self, upload_id: str) -> Upload | None:
-        if not _is_id(upload_id):
+        if not is_id(upload_id):
             return None
         folder = self._folder / upload_id
         with suppress(FileNotFoundError):
-            values = json.loads((folder / _ABOUT).read_bytes())
+            values = json.loads((folder / ABOUT).read_bytes())
             with self._turn:
-                os.utime(folder / _ABOUT)
-            size = (folder / _TAR).stat().st_size
+                os.utime(folder / ABOUT)
+            size = (folder / TAR).stat().st_size
             return Upload(upload_id, size, values["files"], values["createdUs"], values["sha256"])
         return None
 
@@ -201,7 +196,7 @@ class Uploads:
         for folder in list(self._folder.iterdir()):
             if folder.suffix == _PART and folder.name not in self._parts:
                 shutil.rmtree(folder, ignore_errors=True)
-            elif _is_id(folder.name) and _is_older(folder, seconds):
+            elif is_id(folder.name) and _is_older(folder, seconds):
                 old.append(folder.name)
         return old
 
@@ -216,20 +211,31 @@ class Uploads:
         return True
 
 
-def _is_id(text: str) -> bool:
+def note(folder: Path, *, files: int, created_us: int, sha256: str) -> None:
+    """Write beside an archive what is known of it, to the disk; its time is that of the last use."""
+    with private(folder / ABOUT) as about:
+        values = {"files": files, "createdUs": created_us, "sha256": sha256}
+        about.write(json.dumps(values).encode())
+        about.flush()
+        os.fsync(about.fileno())
+    sync_directory(folder)
+
+
+def is_id(text: str) -> bool:
+    """Say whether a text could be an upload's id."""
     digits = text.removeprefix(_PREFIX)
     return text.startswith(_PREFIX) and len(digits) == _DIGITS and set(digits) <= set("0123456789abcdef")
 
 
 def _is_older(folder: Path, seconds: float) -> bool:
     with suppress(FileNotFoundError):
-        return time.time() - (folder / _ABOUT).stat().st_mtime > seconds
+        return time.time() - (folder / ABOUT).stat().st_mtime > seconds
     return False
 
 
 def _new_file(part: Path) -> BinaryIO:
     part.mkdir(mode=0o700, parents=True)
-    return private(part / _TAR)
+    return private(part / TAR)
 
 
 def _write(file: BinaryIO, digest: "hashlib._Hash", content: bytes) -> None:

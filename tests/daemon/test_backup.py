@@ -53,6 +53,25 @@ def test_a_backup_is_restored_with_runs_in_every_phase(daemon: Daemon, tmp_path:
     assert eventually(lambda: daemon.client.info().live == 0)
 
 
+def test_a_run_from_an_upload_can_be_repeated_after_a_restore(
+    daemon: Daemon, tmp_path: Path, python_image: str
+) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "program.py").write_text("def value():\n    return 'from the upload'\n")
+    upload = daemon.client.upload(tmp_path / "work")
+    first = daemon.client.create_and_wait(
+        timeout=ENDED_S, check=True, image=python_image, source={"upload": upload.id},
+        python={"entrypoint": {"function": "program.py:value"}},
+    )  # fmt: skip
+    backed_up(daemon, tmp_path / "backup")
+    assert daemon.terminate() == 0
+    shutil.move(daemon.directory / "data", tmp_path / "old")
+    restored(daemon, tmp_path / "backup")
+    daemon.start()
+    again = daemon.client.rerun(first.id).wait(ENDED_S, check=True)
+    assert again.return_value == first.return_value == "from the upload"
+
+
 def test_backups_beside_a_flood_of_output_hold_whole_logs(daemon: Daemon, tmp_path: Path) -> None:
     ended = daemon.run("sh", "-c", "seq 2000")
     flood = daemon.submit("sh", "-c", "yes numbered | head -c 40000000")

@@ -1,14 +1,16 @@
 """Backups of real databases that are being written to; and what is no whole backup is not restored."""
 
 import asyncio
+import io
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import tarfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,12 @@ from runsd_sdk.run import Status
 
 from runsd import restore as restoring
 from runsd.backup import Manifest, back_up_to
-from runsd.datadir import LOGS, RESTORING, STATE, held
+from runsd.datadir import LOGS, RESTORING, STATE, UPLOADS, held
 from runsd.errors import NotNow, Refused
 from runsd.logs.database import MIGRATIONS as LOG_MIGRATIONS
 from runsd.logs.reader import LogQuery
 from runsd.restore import restore
+from runsd.sources.uploads import Uploads
 from runsd.store.database import MIGRATIONS, instance_of
 from tests.store.desk import SECOND, START, Desk, open_desk
 from tests.store.logbook import OUT, Book, numbered, open_book
@@ -118,6 +121,47 @@ async def test_every_run_that_is_over_in_a_backup_has_its_whole_log(data: Kept, 
                 assert await Kept(place, desk, book).output(id) == numbered(10_000)
 
 
+async def test_uploads_are_in_it_and_count_as_just_sent(data: Kept, target: Path, tmp_path: Path) -> None:
+    uploads = uploads_of(data.path)
+    sent = [await uploads.store(pieces(archive(f"content {n}"))) for n in range(3)]
+    removed = await uploads.store(pieces(archive("old")))
+    for path in (data.path / UPLOADS).rglob("about.json"):
+        os.utime(path, (0, 0))
+    (data.path / UPLOADS / removed.id / "source.tar").unlink()  # as it is for a moment while it is removed
+    manifest = taken(data, tmp_path / "backup")
+    assert manifest.uploads.keys() == {upload.id for upload in sent}
+    assert restore(tmp_path / "backup", target) == manifest
+    restored = uploads_of(target)
+    for upload in sent:
+        assert await restored.get(upload.id) == replace(upload, new=False)
+        async with restored.open(upload.id) as content, uploads.open(upload.id) as before:
+            assert [piece async for piece in content] == [piece async for piece in before]
+    assert await restored.collect(1, nobody) == 0
+    modes = {path.stat().st_mode & 0o777 for path in (target / UPLOADS).rglob("*")}
+    assert modes == {0o700, 0o600}
+
+
+async def test_an_upload_that_is_not_what_was_sent_is_not_backed_up(data: Kept, tmp_path: Path) -> None:
+    upload = await uploads_of(data.path).store(pieces(archive("x")))
+    flipped(data.path / UPLOADS / upload.id / "source.tar", at=600)
+    with pytest.raises(NotNow, match=f"{upload.id}: it is not what was sent; remove it"):
+        taken(data, tmp_path / "backup")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["data"]
+
+
+async def test_an_upload_that_is_not_what_was_backed_up_is_not_restored(
+    data: Kept, target: Path, tmp_path: Path
+) -> None:
+    upload = await uploads_of(data.path).store(pieces(archive("x")))
+    taken(data, tmp_path / "backup")
+    with tarfile.open(tmp_path / "backup") as tar:
+        at = tar.getmember(f"sources/{upload.id}.tar").offset_data
+    flipped(tmp_path / "backup", at=at + 600)
+    with pytest.raises(Refused, match="it is no whole backup of runsd"):
+        restore(tmp_path / "backup", target)
+    assert [entry.name for entry in target.iterdir()] == ["lock"]
+
+
 async def test_a_file_that_is_there_is_replaced_only_if_asked(data: Kept, file: Path) -> None:
     before = file.read_bytes()
     await data.run(100_000)
@@ -148,9 +192,9 @@ def emptied(file: Path) -> None:
     file.write_bytes(b"")
 
 
-def flipped(file: Path) -> None:
+def flipped(file: Path, *, at: int = 20_000) -> None:
     content = bytearray(file.read_bytes())
-    content[20_000] ^= 1
+    content[at] ^= 1
     file.write_bytes(content)
 
 
@@ -253,6 +297,27 @@ def test_told_to_end_it_leaves_nothing(data: Kept, tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
     assert process.returncode == 128 + signal.SIGTERM
     assert [entry.name for entry in tmp_path.iterdir()] == ["data"]
+
+
+def uploads_of(data_dir: Path) -> Uploads:
+    return Uploads(data_dir / UPLOADS, max_bytes=10**6, clock=lambda: START)
+
+
+async def nobody(_: Collection[str]) -> Collection[str]:
+    return ()
+
+
+def archive(content: str) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        entry = tarfile.TarInfo("file")
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content.encode()))
+    return made.getvalue()
+
+
+async def pieces(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 def taken(data: Kept, file: Path, *, replace: bool = False) -> Manifest:

@@ -92,9 +92,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.cli": {"runsd_sdk", "runsd.config", "runsd.errors"},
     "runsd.cli.runsd": {"runsd_sdk", "runsd", "runsd.cli"},
     "runsd.cli.backup": {"runsd_sdk", *LEAVES, "runsd.places", "runsd.backup", "runsd.restore"},
-    "runsd.backup": LEAVES | {"runsd.datadir"},
+    "runsd.backup": LEAVES | {"runsd.datadir", "runsd.sources.carried"},
     "runsd.restore": LEAVES
-    | {"runsd.datadir", "runsd.backup", "runsd.store.database", "runsd.logs.database"},
+    | {
+        "runsd.datadir",
+        "runsd.backup",
+        "runsd.sources.carried",
+        "runsd.store.database",
+        "runsd.logs.database",
+    },
     "runsd.daemon": {"runsd_sdk", "runsd"},
 }
 """Each room, and what it may import besides itself. A module is in the room of the longest name above it."""
