@@ -25,7 +25,7 @@ import second_engine
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".build" / "engines"
 SUITE = "trixie"
-TESTS = ["tests/acceptance", "tests/engine", "tests/daemon", "tests/environments"]
+TESTS = ["tests/acceptance", "tests/engine", "tests/daemon", "tests/environments", "tests/telemetry"]
 PACKAGES = ["base-files", "docker.io", "iptables", "tini"]
 UNREAD = [f"usr/share/{what}/" for what in ("doc", "man", "info", "locale", "lintian")]
 CGROUPS = Path("/sys/fs/cgroup")
