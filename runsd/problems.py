@@ -20,6 +20,8 @@ STACK_CHARS = 40_000
 FRAMES = 64
 COUNT = 10**12
 INPUT_BYTES = 4 << 20
+INPUT_LINES = INPUT_BYTES // 80
+"""As many as the runner writes: none of its lines is shorter. Of empty ones it could be millions."""
 STACKS_CHARS = 2 << 20
 """What all stack traces of an answer may have together; those after it are cut to their ends."""
 STACK_END_CHARS = 2000
@@ -106,7 +108,7 @@ def from_stderr(text: str, *, most: int = 200) -> list[Problem]:
 
 
 def _events(lines: bytes) -> Iterator[tuple[tuple[str, Origin], Problem]]:
-    for line in lines.split(b"\n"):
+    for line in lines.split(b"\n", INPUT_LINES)[:INPUT_LINES]:
         try:
             fields = json.loads(line)
             if isinstance(fields, dict):

@@ -513,7 +513,7 @@ class Problems:
         """Begin anew, as a process that was forked must: the locks are its parent's."""
         self.lock = allocate_lock()
         self.busy: set[int] = set()
-        self.by_place: dict[tuple[Any, ...], Seen] = {}
+        self.by_place: dict[tuple[Any, ...], tuple[Seen, list[Any]]] = {}
         self.seen: dict[str, Seen] = {}
 
     def note(self, error: BaseException, origin: str, trace: Any = None) -> None:
@@ -539,8 +539,10 @@ class Problems:
     def count(self, error: BaseException, trace: Any, origin: str) -> None:
         """Write a problem that is new to this process, or count one that is known."""
         now = self.now()
-        place = (type(error), origin, *places(trace))
-        seen = self.by_place.get(place)
+        codes = list(codes_of(trace))
+        place = (type(error), origin, *map(id, codes))
+        found = self.by_place.get(place)
+        seen = None if found is None else found[0]
         known = seen is not None
         if seen is None:
             frames = self.frames(trace)
@@ -555,7 +557,7 @@ class Problems:
                 self.append(self.full(error, trace, seen, [where for _, where in frames]), most=FULL_BYTES)
             if len(self.by_place) >= 16 * DISTINCT:
                 self.by_place.clear()
-            self.by_place[place] = seen
+            self.by_place[place] = (seen, codes)  # what is made as it runs would leave its id to others
         if known:
             self.count_again(seen, now)
 
@@ -668,12 +670,12 @@ def event(fingerprint: str, origin: str, when: float, **facts: Any) -> bytes:
     return (json.dumps(fields, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
-def places(trace: Any) -> Iterator[int]:
+def codes_of(trace: Any) -> Iterator[Any]:
     """Walk what tells one place of an exception from another, at little cost."""
     for _ in range(FRAMES):
         if trace is None:
             return
-        yield id(trace.tb_frame.f_code)
+        yield trace.tb_frame.f_code
         trace = trace.tb_next
 
 

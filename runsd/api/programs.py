@@ -1,5 +1,6 @@
 """Python runs over HTTP, beyond what they share with others: problems, lock, what a rerun keeps."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -80,9 +81,9 @@ async def _problems(call: Call, run: Run) -> list[RunProblem]:
     lines = view.problem_lines(told)
     if run.spec.python is None:
         stderr, _ = await services.logs.last_bytes(run.id, run.attempt, Stream.STDERR)
-        found = [*problems.grouped(lines), *problems.from_stderr(stderr.decode(errors="replace"))]
-        return problems.public(found)
+        printed = await asyncio.to_thread(problems.from_stderr, stderr.decode(errors="replace"))
+        return problems.public([*problems.grouped(lines), *printed])
     if run.started_at is not None:
         with suppress(EngineError):  # it is just going, or the Engine is away: the end will tell
             lines += await problem_lines(services.engine, container_name(run.id, run.attempt))
-    return problems.public(problems.grouped(lines))
+    return problems.public(await asyncio.to_thread(problems.grouped, lines))

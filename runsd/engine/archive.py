@@ -16,7 +16,7 @@ from runsd.errors import EngineNotFound, EngineRefused
 # The archive of one file has a header, perhaps an extended one before it, and padding behind it.
 _AROUND_BYTES = 64 * 1024
 _STAT = "X-Docker-Container-Path-Stat"
-_NO_FOLDER = re.compile(r"not a directory|too many (levels of symbolic )?links")
+_NO_FOLDER = re.compile(r"not a directory|too many (levels of symbolic )?links|file name too long")
 # Go's fs.ModeType: directory, link, pipe, socket, device, character device, or irregular.
 _NOT_A_FILE = 0x8F280000
 

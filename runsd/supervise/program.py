@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import lru_cache
 from pathlib import Path
 
+from pydantic_core import from_json, to_json
 from runsd_sdk.python import WORKSPACE, PythonSpec
 from runsd_sdk.run import Reason, RunProblem
 
@@ -157,21 +158,27 @@ class Program:
     async def _problems(self, container: str) -> list[RunProblem]:
         lines = await problem_lines(self._tools.engine, container)
         told = (await self._tools.telemetry.of_run(self._work.id)).problems()
-        return problems.public(problems.grouped(lines + view.problem_lines(told)))
+        return problems.public(await asyncio.to_thread(problems.grouped, lines + view.problem_lines(told)))
 
     async def _value(self, container: str) -> str | None:
         if self._python.entrypoint.function is None:
             return None
         content = await self._tools.engine.take_file(container, _RESULT, most_bytes=_RESULT_BYTES)
-        try:
-            return json.dumps(json.loads(content or b"")["returnValue"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return None  # it was not the runner that wrote this
+        return None if content is None else await asyncio.to_thread(_value_in, content)
 
 
 async def problem_lines(engine: Engine, container: str) -> bytes:
     """Return what the runner has noted of a program's problems, whether it runs or not."""
     return await engine.take_file(container, _PROBLEMS, most_bytes=_PROBLEMS_BYTES) or b""
+
+
+def _value_in(content: bytes) -> str | None:
+    """Return the value in what may be a result, as JSON that every reader takes."""
+    try:
+        value = from_json(content)["returnValue"]  # refuses half surrogate pairs, and more than 200 levels
+        return to_json(value, inf_nan_mode="strings").decode()
+    except (ValueError, KeyError, TypeError):
+        return None  # it was not the runner that wrote this
 
 
 @lru_cache(1)

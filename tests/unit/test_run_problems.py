@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runsd.problems import Origin, Problem, from_stderr, grouped
+from runsd.problems import INPUT_LINES, Origin, Problem, from_stderr, grouped
 
 FULL = {
     "fingerprint": "a",
@@ -92,6 +92,12 @@ def test_sizes_are_capped() -> None:
     assert len(found) == 200
     assert sum(len(problem.stacktrace) for problem in found) < 2_500_000
     assert len(found[-1].stacktrace) == 2000
+
+
+def test_millions_of_empty_lines_are_not_read() -> None:
+    found = lines(FULL)
+    assert len(grouped(b"\n" * 1000 + found)) == 1
+    assert grouped(b"\n" * INPUT_LINES + found) == []
 
 
 def test_fields_of_wrong_types_are_empty_and_half_pairs_become_question_marks() -> None:

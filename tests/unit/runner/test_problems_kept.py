@@ -254,6 +254,24 @@ def test_a_program_with_endlessly_many_problems_fills_no_disk(tmp_path: Path) ->
     assert len(grouped(left.problems)) > 50
 
 
+def test_code_that_is_made_and_forgotten_is_told_apart(tmp_path: Path) -> None:
+    program = """
+        import logging
+        logging.getLogger().addHandler(logging.NullHandler())
+        scope = {}
+        for n in range(100):
+            exec(compile("def f(): raise ValueError", f"/app/m{n}.py", "exec"), scope)
+            try:
+                scope["f"]()
+            except ValueError:
+                logging.exception("again")
+    """
+    kept = grouped(ended(tmp_path, program).problems)
+    assert {(problem.frames[0], problem.count) for problem in kept} == {
+        (f"/app/m{n}.py:1 in f", 1) for n in range(100)
+    }
+
+
 def test_a_problem_is_there_while_the_program_runs(tmp_path: Path) -> None:
     program = "import fail; fail.log(); print(open('../out/problems.jsonl').read().count('ValueError') > 0)"
     assert ended(tmp_path, program).stdout == "True\n"
