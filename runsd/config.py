@@ -166,6 +166,9 @@ class SourceSettings(_Section):
     keep_days: Annotated[float, Field(ge=0)] = Field(
         30, description="uploads and mirrors that no run uses for so long are removed; 0 keeps them for ever"
     )
+    max_repository_bytes: Size = Field(
+        "2Gi", description="the most to fetch of a repository at once, and to export of it; 0 for no limit"
+    )
     local: list[str] = Field([], description="directories of this host whose git repositories runs may use")
     git_timeout_seconds: Annotated[float, Field(gt=0)] = Field(
         120, description="a git that fetches and says nothing for this long is ended"
@@ -187,6 +190,11 @@ class SourceSettings(_Section):
     def upload_bytes(self) -> int:
         """The largest upload, in bytes."""
         return quantity.memory_bytes(self.max_bytes, minimum=1)
+
+    @property
+    def repository_bytes(self) -> int:
+        """The most of a repository, in bytes; 0 for no limit."""
+        return quantity.memory_bytes(self.max_repository_bytes, minimum=0)
 
 
 class EnvironmentSettings(_Section):

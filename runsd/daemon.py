@@ -155,6 +155,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         mirrors = Mirrors(
             places.data_dir / "sources" / "mirrors",
             timeout_s=settings.sources.git_timeout_seconds,
+            max_bytes=settings.sources.repository_bytes,
             local=[Path(each) for each in settings.sources.local],
             config=None if git_config is None else Path(git_config),
         )

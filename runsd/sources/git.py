@@ -31,6 +31,8 @@ _SETTINGS: Final = (
     "gc.auto=0",
     "maintenance.auto=false",
     "tar.umask=0022",
+    # Larger files are passed on piece by piece; smaller ones git holds in memory whole.
+    "core.bigFileThreshold=16m",
 )
 _HELPER = '!f() { printf "username=%s\\npassword=%s\\n" "$RUNSD_GIT_USERNAME" "$RUNSD_GIT_PASSWORD"; }; f'
 _SSH = "ssh -o BatchMode=yes -o ControlMaster=no -o ConnectTimeout=30 -o ServerAliveInterval=15"

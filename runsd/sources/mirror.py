@@ -11,9 +11,12 @@ import fcntl
 import os
 import shutil
 import signal
+import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+from runsd_sdk.quantity import format_bytes
 
 from runsd.errors import SourceFailed
 from runsd.sources.address import Address
@@ -21,19 +24,24 @@ from runsd.sources.git import Git, GitFailed
 
 _ORPHAN_DIES_S = 10.0
 _LOOK_EVERY_S = 0.05
+_MEASURE_EVERY_S = 0.2
 _WHOLE = "whole"
 
 
 class Mirror:
-    """The mirror of one address. ``users`` counts those who must not find it removed."""
+    """The mirror of one address. ``users`` counts those who must not find it removed.
 
-    def __init__(self, folder: Path, address: Address, git: Git) -> None:
+    A fetch that brings more than ``max_bytes`` is stopped; 0 is no limit.
+    """
+
+    def __init__(self, folder: Path, address: Address, git: Git, *, max_bytes: int = 0) -> None:
         self.folder = folder / address.name
         self.repository = self.folder / "repository"
         self.address = address
         self.users = 0
         self.turn = asyncio.Lock()
         self._git = git
+        self._max_bytes = max_bytes
 
     async def commit(self, name: str) -> str | None:
         """Return the commit that an object's full id leads to, if all of it is here."""
@@ -67,7 +75,11 @@ class Mirror:
                 await asyncio.to_thread(self._sweep)
                 if not self.repository.exists():
                     await self._make()
-                yield lock
+                try:
+                    yield lock
+                except BaseException:  # what was fetched of a large repository may be large
+                    await asyncio.to_thread(self._sweep)
+                    raise
                 os.ftruncate(lock, 0)
             finally:
                 os.close(lock)
@@ -107,10 +119,28 @@ class Mirror:
     async def _fetch(self, *what: str, lock: int) -> None:
         options = [part for part in what if part.startswith("--")]
         wanted = [part for part in what if not part.startswith("--")]
-        await self._ask(
-            "fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--update-shallow", *options,
-            "--", self.address.url, *wanted, lock=lock,
+        before = await asyncio.to_thread(_bytes_in, self._objects)
+        fetching = asyncio.create_task(
+            self._ask(
+                "fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--update-shallow", *options,
+                "--", self.address.url, *wanted, lock=lock,
+            ),
+            name=f"fetch-{self.folder.name[:12]}",
         )  # fmt: skip
+        try:
+            while not fetching.done():
+                await asyncio.wait({fetching}, timeout=_MEASURE_EVERY_S)
+                if not fetching.done():
+                    await self._check_size(before)
+            fetching.result()
+        finally:
+            fetching.cancel()
+            await asyncio.gather(fetching, return_exceptions=True)
+
+    async def _check_size(self, before: int) -> None:
+        """Raise SourceFailed when a fetch has brought too much, which no server says beforehand."""
+        if self._max_bytes and await asyncio.to_thread(_bytes_in, self._objects) - before > self._max_bytes:
+            raise SourceFailed(too_large(f"fetch from {self.address.shown}", self._max_bytes))
 
     async def _ask(self, *args: str, lock: int | None = None) -> str:
         if lock is None:
@@ -164,8 +194,30 @@ class Mirror:
         self._aside.rename(self.repository)
 
     @property
+    def _objects(self) -> Path:
+        return self.repository / "objects"
+
+    @property
     def _aside(self) -> Path:
         return self.folder / "repository.new"
+
+
+def too_large(what: str, max_bytes: int) -> str:
+    """Return what to tell those whose repository is larger than this host takes."""
+    return (
+        f"cannot {what}: it is more than {format_bytes(max_bytes)}; keep large data in a volume, or let the"
+        " operator raise the setting sources.max_repository_bytes"
+    )
+
+
+def _bytes_in(folder: Path) -> int:
+    """Return how many bytes the files below a folder have, while git adds and renames some."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            found = path.lstat()
+            total += found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return total
 
 
 def _write(lock: int, group: int) -> None:

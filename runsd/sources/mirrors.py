@@ -17,7 +17,7 @@ from runsd.faults import Step, effect
 from runsd.sources import trouble
 from runsd.sources.address import Address, check_ref, is_abbreviation, is_commit, parse
 from runsd.sources.git import Git, GitFailed, GitSilent
-from runsd.sources.mirror import Mirror
+from runsd.sources.mirror import Mirror, too_large
 from runsd.sources.sharing import Begin, Shared
 
 log = structlog.get_logger()
@@ -32,15 +32,23 @@ _NO_FILE = re.compile(r"does not exist in|exists on disk, but not in|bad file")
 class Mirrors:
     """The mirrors in one folder.
 
-    ``timeout_s`` is for how long a git may be silent, ``local`` are the directories of this host that may
+    ``timeout_s`` is for how long a git may be silent, ``max_bytes`` is how much may be fetched at once and
+    how much the files of a commit may be (0 for any), ``local`` are the directories of this host that may
     hold sources, ``config`` is a file of git's settings to trust.
     """
 
     def __init__(
-        self, folder: Path, *, timeout_s: float, local: Sequence[Path] = (), config: Path | None = None
+        self,
+        folder: Path,
+        *,
+        timeout_s: float,
+        max_bytes: int = 0,
+        local: Sequence[Path] = (),
+        config: Path | None = None,
     ) -> None:
         self._folder = folder
         self._local = tuple(local)
+        self._max_bytes = max_bytes
         self._git = Git(timeout_s=timeout_s, config=config)
         self._mirrors: dict[str, Mirror] = {}
         self._answers: Shared[str] = Shared("resolve")
@@ -78,7 +86,7 @@ class Mirrors:
             args = ("archive", "--format=tar", commit)
             async with (
                 self._git.stream(*args, cwd=mirror.repository) as pieces,
-                aclosing(_told(pieces, f"export {commit[:12]}", address)) as telling,
+                aclosing(self._told(pieces, f"export {commit[:12]}", address)) as telling,
             ):
                 yield telling
 
@@ -119,7 +127,8 @@ class Mirrors:
 
     @contextmanager
     def _using(self, address: Address) -> Iterator[Mirror]:
-        mirror = self._mirrors.setdefault(address.name, Mirror(self._folder, address, self._git))
+        new = Mirror(self._folder, address, self._git, max_bytes=self._max_bytes)
+        mirror = self._mirrors.setdefault(address.name, new)
         mirror.users += 1
         try:
             mirror.touch()
@@ -128,6 +137,18 @@ class Mirrors:
             mirror.users -= 1
             if mirror.users == 0:
                 del self._mirrors[address.name]
+
+    async def _told(
+        self, pieces: AsyncIterator[bytes], what: str, address: Address
+    ) -> AsyncGenerator[bytes, None]:
+        """Pass on what git exports; a few bytes that were fetched may be any number of files."""
+        told = 0
+        with _explaining(what, address):
+            async for piece in pieces:
+                told += len(piece)
+                if 0 < self._max_bytes < told:
+                    raise SourceFailed(too_large(f"{what} of {address.shown}", self._max_bytes))
+                yield piece
 
     async def _find(self, mirror: Mirror, ref: str | None, begin: Begin) -> str:
         async with mirror.held() as lock, self._hands:
@@ -212,12 +233,6 @@ async def _asked(mirror: Mirror, name: str, lock: int) -> tuple[str, str | None]
         if place in found:
             return place, found.get(f"{place}^{{}}", found[place])
     return name, None
-
-
-async def _told(pieces: AsyncIterator[bytes], what: str, address: Address) -> AsyncGenerator[bytes, None]:
-    with _explaining(what, address):
-        async for piece in pieces:
-            yield piece
 
 
 @contextmanager

@@ -225,6 +225,28 @@ async def test_a_full_disk_is_named_and_goes_on_when_there_is_room(served: Serve
         assert await mirrors.resolve(url)
 
 
+async def test_a_fetch_that_brings_too_much_is_stopped_on_its_way(
+    served: Served, line: Line, tmp_path: Path
+) -> None:
+    url = large(served, "too-large", line, size=6 * 1024**2)
+    line.hold(after=2 * 1024**2)  # it would never come to its end
+    folder = tmp_path / "mirrors"
+    failed = await said(Mirrors(folder, timeout_s=60, max_bytes=1024**2), url)
+    assert f"cannot fetch from {url}: it is more than 1.0 MiB" in failed
+    assert "sources.max_repository_bytes" in failed
+    assert not litter(folder_of(folder)), "what was fetched is gone"
+    line.release()
+    assert await Mirrors(folder, timeout_s=60, max_bytes=8 * 1024**2).resolve(url)
+
+
+async def test_a_few_bytes_that_are_very_many_files_are_not_exported(served: Served, tmp_path: Path) -> None:
+    commit = served.repository("bomb").commit(a="0" * 4 * 1024**2)
+    mirrors = Mirrors(tmp_path / "mirrors", timeout_s=60, max_bytes=1024**2)
+    with pytest.raises(SourceFailed, match=r"cannot export .* it is more than 1.0 MiB"):
+        await members(mirrors, served.url("bomb"), commit)
+    assert not children()
+
+
 async def test_a_hundred_who_ask_at_once_share_what_is_fetched(
     served: Served, line: Line, mirrors: Mirrors
 ) -> None:
