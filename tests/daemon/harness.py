@@ -337,7 +337,9 @@ class Daemon:
             self.eye.remove_volume(found["Name"], force=True)
         environments = {"label": f"{ENVIRONMENT}={self.instance}"}
         for found in self.eye.images(filters=environments) if self.instance else ():
-            for name in found["RepoTags"] or [found["Id"]]:
+            # One that has lost its name, to another daemon's, is called <none>:<none> by old Engines.
+            names = [name for name in found["RepoTags"] or () if not name.startswith("<none>")]
+            for name in names or [found["Id"]]:
                 self.eye.remove_image(name, force=True)
         for left in sorted(self._left() if self.instance else ()):
             kind, _, path = left.partition(" ")
