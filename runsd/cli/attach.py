@@ -1,5 +1,6 @@
 """Standing in for a run: its output becomes ours, and its exit code too."""
 
+import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from runsd_sdk import LogEntry, Run, RunsClient
 
 PROGRESS_S = 1.0
+SHOWN_CHARS = 200
 
 
 def attach(client: "RunsClient", run_id: str) -> int:
@@ -24,6 +26,7 @@ def attach(client: "RunsClient", run_id: str) -> int:
             write(entry)
     run = client.get(run_id)
     explain(client, run)
+    tell_value(client, run)
     return exit_code(run)
 
 
@@ -51,6 +54,19 @@ def explain(client: "RunsClient", run: "Run") -> None:
     if run.reason is not Reason.EXITED:
         why = client.why(run.id)
         say(f"{run.id} {why.summary}" + (f"; {why.next_step}" if why.next_step else ""))
+
+
+def tell_value(client: "RunsClient", run: "Run") -> None:
+    """Say what a function returned, or the beginning of it."""
+    from runsd_sdk import Status
+
+    program = run.spec.python
+    if program is None or program.entrypoint.function is None or run.status is not Status.SUCCEEDED:
+        return
+    if (value := client.result(run.id).return_value) is not None:
+        text = json.dumps(value, ensure_ascii=False)
+        more = f"…; runs result {run.id} has all of it" if len(text) > SHOWN_CHARS else ""
+        say(f"{program.entrypoint.function} returned {text[:SHOWN_CHARS]}{more}")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """``runs py``: a Python file, module or function to completion."""
 
 import json as jsons
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,6 +69,8 @@ def py(
     The directory you are in goes along, but what .gitignore names; --git takes a repository instead. Exits as
     `runs run` does.
     """
+    if git is None:
+        target, requirements = _from_here(target), _from_here(requirements)
     said = {"version": python, "dependencies": with_, "requirements": requirements}
     program: Json = {name: value for name, value in said.items() if value is not None}
     program["entrypoint"] = _entrypoint(target, words, module, arg, kwarg)
@@ -77,9 +80,20 @@ def py(
     repository = None if git is None else _repository(git)
 
     def spec(client: "RunsClient") -> Json:
-        return {**fields, "source": repository or _uploaded(client)}
+        return {**fields, "source": repository or _uploaded(client, target if module is None else None)}
 
     carry_out(spec, idempotency_key=options.idempotency_key, detach=detach, json=json)
+
+
+def _from_here(path: str | None) -> str | None:
+    """Write a path, or that of a function, as the source has it: from the directory that goes along."""
+    if path is None or not (path.startswith("/") or ".." in path.split("/")):
+        return path
+    found = os.path.relpath(os.path.abspath(path))  # noqa: PTH100 links are not to be followed
+    if found.startswith("../"):
+        said = f"{path} is not in the directory you are in, which is what goes along; change to another one"
+        raise typer.BadParameter(said)
+    return found
 
 
 def _entrypoint(
@@ -116,18 +130,30 @@ def _pair(text: str) -> tuple[str, Any]:
 
 def _value(text: str, option: str) -> Any:
     try:
-        return jsons.loads(text)
+        return jsons.loads(text, parse_constant=_no_constant)
     except ValueError as error:
         said = f"{text!r} is not JSON ({error}); a text needs its quotes: '\"{text}\"'"
         raise typer.BadParameter(said, param_hint=option) from error
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"it has no {name}")
+
+
 def _repository(text: str) -> Json:
     found = _REPOSITORY.fullmatch(text)
     if found is None:
-        raise typer.BadParameter(f"{text!r} is not URL or URL@REF", param_hint="--git")
+        said = f"{text!r} is not URL or URL@REF; write https://…, ssh://…, git@host:… or /path"
+        raise typer.BadParameter(said, param_hint="--git")
     return {"git": {name: value for name, value in found.groupdict().items() if value is not None}}
 
 
-def _uploaded(client: "RunsClient") -> Json:
-    return {"upload": client.upload(Path.cwd()).id}
+def _uploaded(client: "RunsClient", target: str | None) -> Json:
+    from runsd_sdk import packing
+
+    here = Path.cwd()
+    file = os.path.normpath((target or "").partition(":")[0])
+    if (here / file).is_file() and file not in packing.listed(here):
+        said = f"{file} does not go along: git ignores it, or it is in a directory that is never packed"
+        raise typer.BadParameter(said, param_hint="FILE")
+    return {"upload": client.upload(here).id}

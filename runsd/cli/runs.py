@@ -53,6 +53,11 @@ def execute(words: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except typer.TyperException as error:
-        sys.stderr.write(f"runs: {error.format_message()}\n")
+        hint = "; the program's own stand behind --" if words[:1] == ["py"] and _is_option(error) else ""
+        sys.stderr.write(f"runs: {error.format_message()}{hint}\n")
         return USAGE_OF_RUN if words[:1] in (["run"], ["py"], ["wait"]) else USAGE
     return code if isinstance(code, int) else 0
+
+
+def _is_option(error: typer.TyperException) -> bool:
+    return type(error).__name__ == "NoSuchOption"

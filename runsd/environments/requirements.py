@@ -16,6 +16,7 @@ from runsd.errors import DependenciesFailed
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HASH = re.compile(r"\s+--hash(?:=|\s+)(?P<hash>\S+)")
+_ELSEWHERE = re.compile(r"[./~]|[a-z]+[:+]", re.IGNORECASE)  # a path, an address, a repository
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -72,7 +73,10 @@ def requirement(text: str, where: str) -> str:
     try:
         understood = standards.Requirement(text)
     except standards.InvalidRequirement as failure:
-        raise _unreadable(text, where, str(failure).partition("\n")[0]) from failure
+        said = f"{str(failure).partition(chr(10))[0]}; write a name, as in numpy>=1.24"
+        if _ELSEWHERE.match(text):
+            said = "only packages of an index, and wheels as in name @ https://….whl, can be installed"
+        raise _unreadable(text, where, said) from failure
     if understood.url is not None:
         wheel(understood.url, where)
     return str(understood)

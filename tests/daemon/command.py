@@ -15,10 +15,12 @@ RUNS = Path(sys.executable).with_name("runs")
 ENDED_S = 30
 
 
-def runs(daemon: Daemon, *words: str, **env: str) -> "subprocess.CompletedProcess[str]":
+def runs(
+    daemon: Daemon, *words: str, cwd: Path | None = None, **env: str
+) -> "subprocess.CompletedProcess[str]":
     """Carry out one command, and return its exit code and both streams."""
     return subprocess.run(
-        [RUNS, *words], env=environment(daemon, **env), stdin=subprocess.DEVNULL,
+        [RUNS, *words], cwd=cwd, env=environment(daemon, **env), stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=ENDED_S, check=False,
     )  # fmt: skip
 

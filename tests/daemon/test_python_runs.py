@@ -7,6 +7,7 @@ import pytest
 from runsd_sdk import Reason, RunResult, Status
 
 from tests.conftest import Serve
+from tests.daemon.command import runs
 from tests.daemon.harness import Daemon
 from tests.daemon.repository import commit, made
 
@@ -125,3 +126,11 @@ def test_the_sdk_takes_a_program_and_a_directory(daemon: Daemon, folder: Path) -
     assert (result.name, result.return_value) == ("fold", {"number": 1, "accuracy": 2.5})
     bare = daemon.client.create_python(None, module="platform", image=images.PYTHON)
     assert "Linux" in bare.wait(60, check=True).stdout
+
+
+def test_the_command_says_what_a_function_returned(daemon: Daemon, folder: Path) -> None:
+    done = runs(
+        daemon, "py", f"{folder}/train.py:train", "--arg", "4", "--image", images.PYTHON, cwd=folder
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "training 4\n")
+    assert 'runs: train.py:train returned {"number": 4, "accuracy": 0.1}\n' in done.stderr

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from runsd_sdk.python import Entrypoint, PythonSpec
 from runsd_sdk.spec import Batch, RunPatch, RunSpec, VolumeSpec
 
 MOUNT = {"volumeId": "cache", "mountPath": "/cache"}
@@ -142,6 +143,26 @@ def test_mount_paths_are_made_plain() -> None:
 
 def test_a_path_may_start_like_one_of_the_systems() -> None:
     assert parse(**mounts("/processed")).volume_mounts[0].mount_path == "/processed"
+
+
+@pytest.mark.parametrize(
+    "entrypoint",
+    [
+        '{"function": "a:f", "args": [NaN]}',
+        '{"function": "a:f", "args": [[{"x": [1e999]}]]}',
+        '{"function": "a:f", "kwargs": {"x": {"y": -Infinity}}}',
+    ],
+)
+def test_arguments_that_json_would_turn_into_null_are_refused(entrypoint: str) -> None:
+    with pytest.raises(ValidationError, match="which JSON does not; pass it as text"):
+        Entrypoint.model_validate_json(entrypoint)
+
+
+@pytest.mark.parametrize("version", ["3", "3.7", "3.11.2", "4.0", "3.12 ", ""])
+def test_versions_of_python_are_told_how_to_be_written(version: str) -> None:
+    with pytest.raises(ValidationError, match=r"is not a version of Python; write 3\.8 or a newer one"):
+        PythonSpec.model_validate({"version": version, "entrypoint": {"module": "a"}})
+    assert PythonSpec.model_validate({"version": "3.8", "entrypoint": {"module": "a"}}).version == "3.8"
 
 
 def test_a_batch_holds_one_to_a_thousand_runs() -> None:

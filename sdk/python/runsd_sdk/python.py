@@ -1,7 +1,9 @@
 """Python runs: which code of which source runs, in which environment."""
 
 import json
+import math
 import re
+from collections.abc import Iterable
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
@@ -18,6 +20,7 @@ ENTRYPOINTS = ("file", "module", "function")
 
 _MODULE = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _FUNCTION = re.compile(rf"(?P<where>[^:]+\.py|{_MODULE}):(?P<name>{_MODULE})")
+_VERSION = r"3\.(8|9|[1-9][0-9])"
 _CREDENTIALS = re.compile(r"^[a-z+]+://[^/@]*:[^/@]*@")
 
 
@@ -68,9 +71,26 @@ def _ref(value: str) -> str:
     return value
 
 
+def _version(value: str) -> str:
+    if not re.fullmatch(_VERSION, value):
+        raise ValueError(f"{value[:20]!r} is not a version of Python; write 3.8 or a newer one, as in 3.12")
+    return value
+
+
+def _check_finite(values: Iterable[JsonValue]) -> None:
+    """Refuse NaN and the infinities: JSON would have null in their places."""
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"an argument has {value}, which JSON does not; pass it as text, or None")
+        if isinstance(value, list | dict):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+
+
 Path = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_inside)]
 Requirement = Annotated[str, StringConstraints(min_length=1, max_length=512), AfterValidator(_one_line)]
-Version = Annotated[str, StringConstraints(pattern=r"^3\.(8|9|[1-9][0-9])$")]
+Version = Annotated[str, AfterValidator(_version), Field(json_schema_extra={"pattern": f"^{_VERSION}$"})]
 
 
 class Entrypoint(Body):
@@ -95,6 +115,7 @@ class Entrypoint(Body):
                 "args and kwargs are more than 1 MiB of JSON; put data into the source or a volume"
             )
         if self.function is not None:
+            _check_finite([*self.args, *self.kwargs.values()])
             return self
         if self.kwargs:
             raise ValueError("only a function takes kwargs; give args, as on a command line")
