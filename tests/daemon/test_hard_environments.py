@@ -1,11 +1,6 @@
 """Very many runs, two Pythons and two daemons that want the same packages at the same moment."""
 
-import functools
-import http.server
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +9,7 @@ from runsd_sdk import RunHandle, Status
 
 from tests.conftest import Serve
 from tests.daemon.harness import ENDED_S, Daemon, eventually
+from tests.environments.page import Page, page
 from tests.environments.wheels import wheel
 
 pytestmark = pytest.mark.needs("python-images")
@@ -24,43 +20,6 @@ SETTINGS = {
     "RUNSD_CAPACITY__MEMORY": "8Gi",
     "RUNSD_ENVIRONMENTS__NO_INDEX": "true",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page with wheels that answers once it is opened; ``asked`` counts who came for the list."""
-
-    url: str
-    opened: threading.Event = field(default_factory=threading.Event)
-    asked: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def page(folder: Path) -> Iterator[Page]:
-    """Serve a folder of wheels."""
-    server: http.server.ThreadingHTTPServer
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/":
-                shown.asked.append(self.path)
-                shown.opened.wait(ENDED_S)
-            super().do_GET()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    make = functools.partial(Handler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), make) as server:
-        shown = Page(f"http://127.0.0.1:{server.server_address[1]}/")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield shown
-        finally:
-            shown.opened.set()
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """Sources that move, vanish, are large or missing: what ran is what is on record, what failed is named."""
 
-import asyncio
 import os
-import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 import pytest
@@ -15,9 +13,9 @@ from runsd_sdk import Reason, RunHandle, Status
 from tests.conftest import Serve
 from tests.daemon.harness import ENDED_S, GATE, Daemon, eventually
 from tests.daemon.repository import commit, git, made
-from tests.sources.repository import Line, serving
+from tests.sources.held import held_line
+from tests.sources.repository import serving
 
-T = TypeVar("T")
 MIB = 1024**2
 # LARGE_REPOSITORY_MIB=200 tries a larger one.
 LARGE_BYTES = int(os.environ.get("LARGE_REPOSITORY_MIB", "48")) * MIB
@@ -49,50 +47,6 @@ class Origin:
             python={"entrypoint": {"function": function}},
             **spec,
         )
-
-
-class Held:
-    """A line to a server of repositories, which lives on a loop of its own."""
-
-    def __init__(self, line: Line, loop: asyncio.AbstractEventLoop) -> None:
-        self.port = line.port
-        self._line = line
-        self._loop = loop
-
-    def hold(self, after: int) -> None:
-        self._loop.call_soon_threadsafe(lambda: self._line.hold(after))
-
-    def until_holding(self) -> None:
-        _on(self._loop, self._line.holding.wait())
-
-    def release(self) -> None:
-        self._loop.call_soon_threadsafe(self._line.release)
-
-
-@contextmanager
-def held_line(port: int) -> Iterator[Held]:
-    """Lend a line that tests without a loop can hold."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-
-        async def make() -> Line:
-            return Line(port)
-
-        line = _on(loop, make())
-        opened = line.open()
-        _on(loop, opened.__aenter__())
-        yield Held(line, loop)
-        _on(loop, opened.__aexit__(None, None, None))
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
-def _on(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run_coroutine_threadsafe(work, loop).result(ENDED_S)
 
 
 @pytest.fixture(scope="module")
