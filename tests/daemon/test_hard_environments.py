@@ -35,7 +35,7 @@ def submit(daemon: Daemon, versions: Sequence[str], dependency: str = "tiny") ->
     specs: list[Any] = [
         {
             "network": "none",
-            "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
+            "resources": {"requests": {"cpu": "500m", "memory": "32Mi"}},
             "python": {
                 "version": version,
                 "dependencies": [dependency],
