@@ -56,7 +56,7 @@ def container(inspected: Json) -> ContainerFacts:
     return ContainerFacts(
         id=inspected["Id"],
         name=inspected["Name"].removeprefix("/"),
-        state=_STATE_OF[state["Status"]],
+        state=_state(state),
         exit_code=state["ExitCode"],
         oom_killed=state["OOMKilled"],
         error=state["Error"],
@@ -137,6 +137,18 @@ def split_reference(reference: str) -> tuple[str, str]:
     if digest:
         return (repository if tagged else name), digest
     return (repository, tag) if tagged else (name, "latest")
+
+
+def _state(state: Json) -> ContainerState:
+    """Read the state; what has an end was running, also where the Engine does not know since when.
+
+    One that was killed in the middle of a start calls the container "created" when that has ended (seen with
+    Engine 20.10; moby: container/state.go, StateString), and another start would run the program again.
+    """
+    told = _STATE_OF[state["Status"]]
+    if told is ContainerState.CREATED and instant_us(state["FinishedAt"]) is not None:
+        return ContainerState.EXITED
+    return told
 
 
 def _joined(answer: Json) -> str | None:

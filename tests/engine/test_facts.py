@@ -1,9 +1,13 @@
 """The Engine's words turned into facts: instants without floats, references, classification."""
 
+from typing import Any
+
 import pytest
 
 from runsd.engine import facts
 from runsd.engine.port import ContainerState, ImageFacts, UsageSample
+
+_ZERO = "0001-01-01T00:00:00Z"
 
 
 @pytest.mark.parametrize(
@@ -67,8 +71,16 @@ def test_a_digest_is_that_of_the_references_own_repository(reference: str, diges
     ],
 )
 def test_every_state_of_the_engine_is_one_of_three(status: str, state: ContainerState) -> None:
-    zero = "0001-01-01T00:00:00Z"
-    inspected = {
+    assert facts.container(_inspected(status)).state is state
+
+
+def test_what_has_an_end_is_over_though_the_engine_calls_it_created() -> None:
+    told = facts.container(_inspected("created", finished="2026-11-22T19:38:16.0869Z"))
+    assert (told.state, told.has_run, told.started_us) == (ContainerState.EXITED, True, None)
+
+
+def _inspected(status: str, finished: str = _ZERO) -> dict[str, Any]:
+    return {
         "Id": "c",
         "Name": "/name",
         "Config": {"Labels": None},
@@ -77,12 +89,11 @@ def test_every_state_of_the_engine_is_one_of_three(status: str, state: Container
             "ExitCode": 0,
             "OOMKilled": False,
             "Error": "",
-            "StartedAt": zero,
-            "FinishedAt": zero,
+            "StartedAt": _ZERO,
+            "FinishedAt": finished,
             "Pid": 0,
         },
     }
-    assert facts.container(inspected).state is state
 
 
 def test_a_sample_with_cgroup_v2_has_no_peak() -> None:

@@ -175,7 +175,10 @@ def _attempt(truth: Truth, submission: Submission, run: Run, number: int, found:
 def _once(truth: Truth, run_id: str, number: int) -> Iterator[str]:
     name = container_name(run_id, number)
     seen = truth.witness.containers.get(name, {})
-    if truth.witness.creates[name] > 1 or len(seen) > 1:
+    # One whose sandbox a killed Engine refuses to start has not run, and is made anew.
+    if truth.engine_died and sum(container.ran for container in seen.values()) <= 1:
+        pass
+    elif truth.witness.creates[name] > 1 or len(seen) > 1:
         yield f"{truth.witness.creates[name]} containers were made for it, {len(seen)} of them seen"
     for container in seen:
         if truth.witness.starts[container] > 1:
@@ -354,4 +357,6 @@ def _volumes(daemon: Daemon) -> set[str]:
 
 
 def _container(truth: Truth, run_id: str, number: int) -> Container | None:
-    return next(iter(truth.witness.containers.get(container_name(run_id, number), {}).values()), None)
+    """Return the attempt's container: the one that ran, else the last that was made."""
+    seen = list(truth.witness.containers.get(container_name(run_id, number), {}).values())
+    return next((container for container in seen if container.ran), seen[-1] if seen else None)

@@ -48,6 +48,11 @@ class Container:
         """When it ended, to the microsecond below."""
         return _instant(self.state["FinishedAt"])
 
+    @property
+    def ran(self) -> bool:
+        """Whether its program was started, though the Engine may not know when."""
+        return bool(self.state["Running"]) or self.started_at is not None or self.finished_at is not None
+
 
 class Witness:
     """The records of all containers by name and id, and how often each was made and started."""
