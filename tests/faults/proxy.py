@@ -23,6 +23,7 @@ _BEGUN_S = 10.0
 _HEAD_BYTES = 1024**2
 _PIECE_BYTES = 256 * 1024
 _KEPT_BYTES = 1024**2
+_LAST_CHUNK = b"0\r\n\r\n"
 # What a call is, by its method and its path behind the version.
 _KINDS = [
     ("create", "POST", r"/containers/create"),
@@ -216,8 +217,9 @@ class Proxy:
         kept = bytearray()
         number = -1  # the head of the answer comes by itself, before the program has begun
         head = await answer.readuntil(b"\r\n\r\n")
-        again = _has_an_end(head)
-        piece = head.replace(b"Connection: close\r\n", b"") if again else head
+        framed = _has_an_end(head)
+        piece = head.replace(b"Connection: close\r\n", b"") if framed else head
+        passed, tail = 0, b""
         while piece:
             if call.kind in _NOTED and len(kept) < _KEPT_BYTES:
                 kept += piece
@@ -230,11 +232,13 @@ class Proxy:
                 writer.write(piece)
                 await writer.drain()
             piece = await answer.read(_PIECE_BYTES)
+            passed, tail = passed + len(piece), (tail + piece)[-len(_LAST_CHUNK) :]
         if call.kind == "create":
             self.witness.created(call.query.get("name", [""])[0], bytes(kept))
         elif call.kind == "start":
             self.witness.started(call.container, bytes(kept))
-        return again
+        # An Engine that dies in the middle of an answer closes the connection: so its client hears of it.
+        return framed and _is_whole(head, passed, tail)
 
     def _holding(self, call: Call) -> Hold | None:
         return next((hold for hold in self._holds if hold.takes(call.kind, call.container)), None)
@@ -257,6 +261,14 @@ def _has_an_end(head: bytes) -> bool:
     """Say whether an answer ends otherwise than by the end of its connection."""
     framed = rb"^(?:Content-Length:|Transfer-Encoding: *chunked)|^HTTP/1.1 (?:204|304)"
     return re.search(framed, head, re.IGNORECASE | re.MULTILINE) is not None
+
+
+def _is_whole(head: bytes, passed: int, tail: bytes) -> bool:
+    """Say whether an answer that has an end came to it: by its last bytes, or the number of all."""
+    if re.search(rb"^Transfer-Encoding: *chunked", head, re.IGNORECASE | re.MULTILINE):
+        return tail == _LAST_CHUNK
+    length = re.search(rb"^Content-Length: *(\d+)", head, re.IGNORECASE | re.MULTILINE)
+    return passed == (int(length[1]) if length else 0)
 
 
 async def _send(
