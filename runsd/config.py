@@ -221,6 +221,8 @@ class EnvironmentSettings(_Section):
     build_timeout_seconds: Annotated[float, Field(gt=0)] = Field(
         1800, description="packages that take longer to fetch and install fail"
     )
+    build_cpu: Cpu = Field("1", description="cores for the build of a package that has no wheel")
+    build_memory: Size = Field("2Gi", description="its memory")
     keep_days: Annotated[float, Field(ge=0)] = Field(
         30, description="images that nobody has used for longer are removed; 0 keeps them"
     )
@@ -233,6 +235,16 @@ class EnvironmentSettings(_Section):
     def cache_bytes(self) -> int:
         """The largest cache, in bytes; 0 for no limit."""
         return quantity.memory_bytes(self.cache_max_bytes, minimum=0)
+
+    @property
+    def build_cpu_milli(self) -> int:
+        """Thousandths of a core for a build."""
+        return quantity.cpu_milli(self.build_cpu)
+
+    @property
+    def build_memory_bytes(self) -> int:
+        """The memory of a build, in bytes."""
+        return quantity.memory_bytes(self.build_memory)
 
     @property
     def image_bytes(self) -> int:

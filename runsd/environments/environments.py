@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,6 +17,7 @@ from runsd.environments.benches import Benches
 from runsd.environments.collection import Collector
 from runsd.environments.filling import Filling, Put
 from runsd.environments.flights import Flights, Tell
+from runsd.environments.forge import Forge, Order
 from runsd.environments.naming import image_name
 from runsd.environments.notes import Notes
 from runsd.environments.requirements import Requirements
@@ -73,6 +75,15 @@ class Environments:
         self._benches = Benches(folder / "work")
         self._bases = Bases(engine, Notes(folder / "bases"), instance=instance)
         self._resolver = Resolver(self._uv, Notes(folder / "locks"), self._benches.lend, settings)
+        self._forge = Forge(
+            engine,
+            self._uv,
+            self._resolver,
+            self._benches.lend,
+            settings,
+            folder / "wheels",
+            instance=instance,
+        )
         self._workshop = Workshop(engine, self._uv, self._benches.lend, settings, instance=instance)
         self._filling = Filling(engine, self._workshop, instance=instance)
         self._uses = Uses(folder / "uses")
@@ -116,9 +127,10 @@ class Environments:
 
     async def collect(self) -> list[str]:
         """Remove images that are too old or too many, and what is left of builds; return whose names."""
-        await self._workshop.clear(unused=lambda: not self._asking)
+        await self._workshop.clear(unused=lambda: not (self._asking or self._forge))
         removed = await self._collector.collect(await self._in_use())
         await asyncio.to_thread(self._resolver.forget)
+        await asyncio.to_thread(self._forge.forget)
         if await asyncio.to_thread(self._cache_is_full) and not (self._resolving or self._making):
             dropped = self._uv.cache.with_name("cache.dropped")
             self._uv.cache.rename(dropped)  # at once: the next uv finds none, and not half of one
@@ -150,7 +162,7 @@ class Environments:
             return Ready(image_id, "", base)
         name = image_name(image_id, lock)
         present = await self._engine.image(name)
-        made = await self._image(name, base, lock, tell) if present is None else present.id
+        made = await self._image(name, base, requirements, lock, tell) if present is None else present.id
         await asyncio.to_thread(self._uses.note, name)
         return Ready(made, lock, base, made=present is None)
 
@@ -162,12 +174,17 @@ class Environments:
 
     async def _lock(self, base: Base, requirements: Requirements, tell: Tell) -> str:
         key = f"{requirements.digest()} {base.image_id}"
+        build = partial(self._forge.metadata, Order(base, requirements))
         return await self._resolving.join(
-            key, lambda all_: self._resolver.lock(base, requirements, all_), tell
+            key, lambda all_: self._resolver.lock(base, requirements, all_, build), tell
         )
 
-    async def _image(self, name: str, base: Base, lock: str, tell: Tell) -> str:
-        return await self._making.join(name, lambda all_: self._workshop.make(name, base, lock, all_), tell)
+    async def _image(self, name: str, base: Base, requirements: Requirements, lock: str, tell: Tell) -> str:
+        async def make(all_: Tell) -> str:
+            built = await self._forge.wheels(Order(base, requirements), lock, all_)
+            return await self._workshop.make(name, base, lock, built, all_)
+
+        return await self._making.join(name, make, tell)
 
     def _cache_is_full(self) -> bool:
         most = self._settings.cache_bytes

@@ -25,7 +25,8 @@ class Requirements:
     """All that is asked for. Lines are PEP 508.
 
     ``hashes`` are what wheels of a name may be, where the owner says so; ``links`` are pages that list
-    wheels; ``python`` is the versions that the source allows; ``uv_lock`` is read once the base is known.
+    wheels; ``python`` is the versions that the source allows; ``only_wheels`` are names that may not be
+    built, or ``:all:``; ``uv_lock`` is read once the base is known.
     """
 
     lines: tuple[str, ...] = ()
@@ -36,6 +37,7 @@ class Requirements:
     links: tuple[str, ...] = ()
     prereleases: bool = False
     python: str = ""
+    only_wheels: tuple[str, ...] = ()
     uv_lock: str | None = None
 
     @property
@@ -53,8 +55,13 @@ class Requirements:
             links=_once(self.links + other.links),
             prereleases=self.prereleases or other.prereleases,
             python=",".join(part for part in (self.python, other.python) if part),
+            only_wheels=_once(self.only_wheels + other.only_wheels),
             uv_lock=other.uv_lock or self.uv_lock,
         )
+
+    def may_build(self, name: str) -> bool:
+        """Say whether a package may be built where it has no wheel."""
+        return not {":all:", name} & set(self.only_wheels)
 
     def digest(self) -> str:
         """Return what tells these requirements from others."""
@@ -140,7 +147,9 @@ def requirements_file(text: str, where: str) -> tuple[Requirements, list[Include
                     found += Requirements(links=(page(value.strip(), where),))
                 case "--pre":
                     found = replace(found, prereleases=True)
-                case "--require-hashes" | "--prefer-binary" | "--only-binary":
+                case "--only-binary":
+                    found += Requirements(only_wheels=tuple(_names(value)))
+                case "--require-hashes" | "--prefer-binary":
                     pass  # what is always so
                 case "-e" | "--editable":
                     said = "the source is on the module path without being installed; leave the line out"
@@ -162,6 +171,11 @@ def _line(line: str, where: str) -> Requirements:
             raise _unreadable(line, where, "hashes must be sha256")
     name = standards.canonicalize_name(standards.Requirement(text).name)
     return Requirements(lines=(text,), hashes=((name, hashes),))
+
+
+def _names(value: str) -> Iterable[str]:
+    for name in re.split(r"[,\s]+", value.strip()):
+        yield name if name == ":all:" else standards.canonicalize_name(name)
 
 
 def _logical_lines(text: str) -> Iterable[str]:

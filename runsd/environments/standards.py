@@ -8,18 +8,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from packaging.markers import InvalidMarker, Marker
+    from packaging.metadata import parse_email
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
-    from packaging.utils import canonicalize_name
+    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+    from packaging.version import InvalidVersion, Version
 else:
     _MODULES: Final = {
         "InvalidMarker": "markers",
         "Marker": "markers",
+        "parse_email": "metadata",
         "InvalidRequirement": "requirements",
         "Requirement": "requirements",
         "InvalidSpecifier": "specifiers",
         "SpecifierSet": "specifiers",
+        "InvalidWheelFilename": "utils",
         "canonicalize_name": "utils",
+        "parse_wheel_filename": "utils",
+        "InvalidVersion": "version",
+        "Version": "version",
     }
 
     def __getattr__(name: str) -> Any:
@@ -32,8 +39,13 @@ __all__ = [
     "InvalidMarker",
     "InvalidRequirement",
     "InvalidSpecifier",
+    "InvalidVersion",
+    "InvalidWheelFilename",
     "Marker",
     "Requirement",
     "SpecifierSet",
+    "Version",
     "canonicalize_name",
+    "parse_email",
+    "parse_wheel_filename",
 ]

@@ -1,26 +1,21 @@
 """Tree: a virtual environment for a Python that is not here, made of a lock, and its build context."""
 
-import os
-import stat
-import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from runsd_sdk.quantity import format_bytes
 
+from runsd.environments import packing
 from runsd.environments.base import Base
 from runsd.environments.flights import Tell
-from runsd.environments.lock import read
+from runsd.environments.lock import Wheel, installable, read
 from runsd.environments.naming import counted
 from runsd.environments.resolve import target
-from runsd.environments.uv import Sources, Uv
+from runsd.environments.uv import Places, Uv
 
 VENV = PurePosixPath("/opt/runsd/venv")
 """Where it is in the image."""
 
-_CHUNK = 1024**2
-# What cannot be told from 1980 is refused by zip, and by who packs a file of the environment with it.
-_MTIME = 315_532_800 + 366 * 86_400
 _PTH = "_runsd_base.pth"
 # The long form is for interpreters whose path is too long, or has spaces, for the kernel: uv-install-wheel.
 _LONG_SHEBANG = b"#!/bin/sh\n'''exec' "
@@ -35,18 +30,21 @@ class Tree:
         self._root = place / "venv"
         self._timeout_s = timeout_s
 
-    async def install(self, base: Base, lock: str, tell: Tell) -> None:
-        """Fetch and unpack what the lock names. Raises DependenciesFailed with uv's explanation."""
+    async def install(self, base: Base, lock: str, built: Mapping[str, Wheel], tell: Tell) -> None:
+        """Fetch and unpack what the lock names; of sources the wheels that were built, by their SHA-256.
+
+        Raises DependenciesFailed with uv's explanation.
+        """
         packages = read(lock)
         size = format_bytes(sum(one.size for one in packages))
         tell(f"installing {counted(len(packages), 'package')}, {size}")
         file = self._place / "pylock.toml"
-        file.write_text(lock)
+        file.write_text(installable(lock, built))
         # Files are shared with uv's cache where the file system can: they are read once, into the context.
         await self._uv.run(
             ["pip", "install", "--prefix", self._root, "--no-deps", "--link-mode", "hardlink", "-r", file,
              *target(base)],
-            Sources(),
+            Places(),
             cannot="cannot install the dependencies", tell=lambda line: _tell_of(line, tell),
             within_s=self._timeout_s, place=self._place,
         )  # fmt: skip
@@ -74,15 +72,17 @@ class Tree:
 
     def context(self, dockerfile: str) -> Iterator[bytes]:
         """Return a tar archive with a Dockerfile and ``venv``: the same bytes for the same content."""
-        return _gathered(self._pieces(dockerfile.encode()))
+        return packing.gathered(
+            packing.file("Dockerfile", dockerfile.encode()), self._members(), packing.end()
+        )
 
-    def _pieces(self, dockerfile: bytes) -> Iterator[bytes]:
-        entry = _entry("Dockerfile", 0o644)
-        entry.size = len(dockerfile)
-        yield _header(entry) + _padded(dockerfile)
+    def archive(self) -> Iterator[bytes]:
+        """Return a tar archive with ``venv`` alone."""
+        return packing.gathered(self._members(), packing.end())
+
+    def _members(self) -> Iterator[bytes]:
         for path in [self._root, *sorted(self._root.rglob("*"))]:
-            yield from _member(path, str(PurePosixPath("venv", *path.relative_to(self._root).parts)))
-        yield bytes(2 * tarfile.BLOCKSIZE)
+            yield from packing.member(path, str(PurePosixPath("venv", *path.relative_to(self._root).parts)))
 
 
 def _rename(root: Path, site: Path) -> None:
@@ -132,51 +132,6 @@ def _put(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     part.write_bytes(content)
     part.chmod(mode)
     part.replace(path)
-
-
-def _member(path: Path, name: str) -> Iterator[bytes]:
-    found = path.lstat()
-    entry = _entry(name, 0o755 if found.st_mode & stat.S_IXUSR else 0o644)
-    if path.is_symlink():
-        entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, os.readlink(path), 0o777  # noqa: PTH115
-        yield _header(entry)
-    elif path.is_dir():
-        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-        yield _header(entry)
-    elif path.is_file():
-        entry.size = found.st_size
-        yield _header(entry)
-        with path.open("rb") as content:
-            while chunk := content.read(_CHUNK):  # of more than one all but the last are whole blocks
-                yield _padded(chunk)
-
-
-def _entry(name: str, mode: int) -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(name)
-    entry.mode, entry.mtime = mode, _MTIME
-    return entry
-
-
-def _header(entry: tarfile.TarInfo) -> bytes:
-    return entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
-
-
-def _padded(content: bytes) -> bytes:
-    return content + bytes(-len(content) % tarfile.BLOCKSIZE)
-
-
-def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Return the same bytes in fewer pieces."""
-    waiting: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        waiting.append(piece)
-        size += len(piece)
-        if size >= _CHUNK:
-            yield b"".join(waiting)
-            waiting.clear()
-            size = 0
-    yield b"".join(waiting)
 
 
 def _tell_of(line: str, tell: Tell) -> None:

@@ -37,9 +37,12 @@ _KEPT = re.compile(
     r"|UV_HTTP_(TIMEOUT|RETRIES|CONNECT_TIMEOUT)|UV_INDEX_\w+_(USERNAME|PASSWORD)|UV_OFFLINE"
 )
 
+ONLY_WHEELS = ("--no-build", "--no-config")
+"""Options that say which files uv may take, and that it is to read no settings but ours."""
+
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class Places:
     """Where packages come from: the index, indexes that are asked before it, and places that list wheels."""
 
     index: str | None = None
@@ -52,6 +55,8 @@ class Failed(DependenciesFailed):
 
     def __init__(self, sentence: str, explanation: str) -> None:
         self.explanation = explanation
+        if len(explanation) > _MOST_SAID:
+            explanation = f"{explanation[:_MOST_SAID]}…"
         self.unreachable = _UNREACHABLE.search(explanation) is not None
         if self.unreachable:
             sentence = f"{sentence}: the package index cannot be reached"
@@ -59,7 +64,7 @@ class Failed(DependenciesFailed):
 
 
 class Uv:
-    """The program, for the settings of this host. Only wheels are taken: nothing of a package ever runs here.
+    """The program, for the settings of this host. It is never let build: nothing of a package ever runs here.
 
     Its cache is in ``folder`` where the settings name no other place.
     """
@@ -71,21 +76,23 @@ class Uv:
     async def run(
         self,
         arguments: Sequence[str | Path],
-        sources: Sources,
+        sources: Places,
         *,
         cannot: str,
         tell: Tell,
         within_s: float,
         place: Path,
+        takes: Sequence[str | Path] = ONLY_WHEELS,
     ) -> str:
         """Run uv in a directory, tell what it says, and return all of it.
 
+        ``takes`` are options in the place of ``ONLY_WHEELS``.
         Raises Failed, its sentence beginning with ``cannot``, when it fails or takes too long. Whoever is
         cancelled leaves no process behind.
         """
         bound = await asyncio.to_thread(_bound_to_us)
         process = await asyncio.create_subprocess_exec(
-            *bound, program(), *arguments, *self._always(),
+            *bound, program(), *arguments, *self._always(), *takes,
             cwd=place, env=self._environment(place) | self.places(sources), start_new_session=True,
             stdin=DEVNULL, stdout=PIPE, stderr=STDOUT,
         )  # fmt: skip
@@ -105,14 +112,14 @@ class Uv:
             raise Failed(cannot, _explanation(said))
         return "\n".join(said)
 
-    def places(self, wanted: Sources) -> dict[str, str]:
+    def places(self, wanted: Places) -> dict[str, str]:
         """Return uv's variables that say where packages come from: what is wanted comes before the host's.
 
         Variables and not arguments, for credentials may stand in them, and arguments are everybody's to read.
         """
         settings = self._settings
         silent = not (settings.index_url or settings.extra_index_urls or settings.find_links)
-        given = _given(os.environ) if silent and not settings.no_index else Sources()
+        given = _given(os.environ) if silent and not settings.no_index else Places()
         default = wanted.index or settings.index_url or given.index
         extra = [*wanted.extra_indexes, *settings.extra_index_urls, *given.extra_indexes]
         links = [*wanted.links, *settings.find_links, *given.links]
@@ -127,15 +134,7 @@ class Uv:
         python = ["--python", sys.executable, "--no-python-downloads"]
         if self._settings.no_index:
             python.append("--no-index")
-        return [
-            *python,
-            "--no-build",
-            "--no-config",
-            "--no-progress",
-            "--color=never",
-            "--cache-dir",
-            self.cache,
-        ]
+        return [*python, "--no-progress", "--color=never", "--cache-dir", self.cache]
 
     def _environment(self, place: Path) -> dict[str, str]:
         environment = {"PATH": os.defpath, "HOME": str(place), "TMPDIR": str(place), "LC_ALL": "C.UTF-8"}
@@ -145,12 +144,12 @@ class Uv:
         return environment | {key: value for key, value in os.environ.items() if _KEPT.fullmatch(key)}
 
 
-def _given(variables: Mapping[str, str]) -> Sources:
+def _given(variables: Mapping[str, str]) -> Places:
     """Read what the daemon's environment says: what is set for pip on a host is meant for all who install."""
     extra = [*variables.get("UV_INDEX", "").split(), *variables.get("UV_EXTRA_INDEX_URL", "").split()]
     links = [link for link in variables.get("UV_FIND_LINKS", "").split(",") if link]
     named = (variables.get(name) for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"))
-    return Sources(
+    return Places(
         index=next((index for index in named if index), None),
         extra_indexes=tuple(extra or variables.get("PIP_EXTRA_INDEX_URL", "").split()),
         links=tuple(links or variables.get("PIP_FIND_LINKS", "").split()),
@@ -189,12 +188,13 @@ async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
     while chunk := await stream.read(_CHUNK):
         *lines, rest = (rest + chunk)[-_LONGEST_LINE:].split(b"\n")
         for line in lines:
-            yield _clean(line)
+            yield clean(line)
     if rest:
-        yield _clean(rest)
+        yield clean(rest)
 
 
-def _clean(line: bytes) -> str:
+def clean(line: bytes) -> str:
+    """Return a line of a program's output as text, without escape codes and without secrets."""
     text = _ESCAPES.sub("", line.decode(errors="replace")).rstrip()
     return _SECRETS.sub("://***@", text)
 
@@ -202,5 +202,4 @@ def _clean(line: bytes) -> str:
 def _explanation(said: Sequence[str]) -> str:
     """Return the end of what uv said, from its first error on, without secrets."""
     first = next((number for number, line in enumerate(said) if line.startswith("error")), 0)
-    text = "\n".join(said[first:]).strip()
-    return text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}…"
+    return "\n".join(said[first:]).strip()

@@ -99,7 +99,8 @@ class _Walk:
 
 def _pin(package: Table) -> Requirements:
     name, source = str(package["name"]), package["source"]
-    hashes = tuple(wheel["hash"] for wheel in package.get("wheels", []) if "hash" in wheel)
+    files = [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
+    hashes = tuple(file["hash"] for file in files if "hash" in file)
     allowed = ((standards.canonicalize_name(name), hashes),)
     match source:
         case {"registry": str(url)}:

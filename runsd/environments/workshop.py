@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 
 import structlog
@@ -11,7 +11,9 @@ from runsd.config import EnvironmentSettings
 from runsd.engine.port import Engine
 from runsd.environments.base import Base
 from runsd.environments.flights import Tell
+from runsd.environments.lock import Wheel
 from runsd.environments.naming import BASE, ENVIRONMENT, WORKSHOP
+from runsd.environments.packing import in_thread
 from runsd.environments.recipe import dockerfile
 from runsd.environments.resolve import Bench
 from runsd.environments.tree import Tree
@@ -25,8 +27,8 @@ _AT_ONCE = 2
 # "Step 3/7 : COPY …" and what runs in it; containers and layers by id are nobody's business.
 _NOISE = re.compile(r"^(Step \d+/|---> |Removing intermediate|Successfully (built|tagged)|\s*---> )")
 
-# What an Engine says in the midst of a build when it is shut down, or has lost its containerd.
-_LEAVING = re.compile(r"context canceled|shutting down|transport is closing|containerd\.sock|ttrpc: closed")
+LEAVING = re.compile(r"context canceled|shutting down|transport is closing|containerd\.sock|ttrpc: closed")
+"""What an Engine says in the midst of a build when it is shut down, or has lost its containerd."""
 
 
 class Workshop:
@@ -50,7 +52,7 @@ class Workshop:
         self._clearing = asyncio.Lock()
         self._building = 0
 
-    async def make(self, name: str, base: Base, lock: str, tell: Tell) -> str:
+    async def make(self, name: str, base: Base, lock: str, built: Mapping[str, Wheel], tell: Tell) -> str:
         """Return the id of the image of that name, which is made where the Engine has none.
 
         Raises DependenciesFailed, and EngineUnavailable where nothing is known.
@@ -61,7 +63,7 @@ class Workshop:
         if self._turns.locked():
             tell("waiting for a turn to install")
         async with self._turns, self.busy():
-            await self._make(name, base, lock, tell)
+            await self._make(name, base, lock, built, tell)
         made = await self._engine.image(name)
         if made is None:
             raise EngineUnavailable(f"{name} is missing after it was built")
@@ -100,13 +102,13 @@ class Workshop:
         except (EngineConflict, EngineRefused) as failure:
             log.warning("environment.not_cleared", image=image_id, error=str(failure))
 
-    async def _make(self, name: str, base: Base, lock: str, tell: Tell) -> None:
+    async def _make(self, name: str, base: Base, lock: str, built: Mapping[str, Wheel], tell: Tell) -> None:
         async with self._bench() as place:
             tree = Tree(self._uv, place, timeout_s=self._settings.build_timeout_seconds)
-            await tree.install(base, lock, tell)
+            await tree.install(base, lock, built, tell)
             await asyncio.to_thread(tree.adapt, base)
             tell("building the environment image")
-            context = _in_thread(tree.context(dockerfile(base, instance=self._instance)))
+            context = in_thread(tree.context(dockerfile(base, instance=self._instance)))
             labels = {ENVIRONMENT: self._instance, BASE: base.image_id, WORKSHOP: ""}
             try:
                 async with (
@@ -117,7 +119,7 @@ class Workshop:
                         if not _NOISE.match(line):
                             tell(line)
             except EngineRefused as failure:
-                if _LEAVING.search(str(failure)):
+                if LEAVING.search(str(failure)):
                     raise EngineUnavailable(f"the Docker Engine is in trouble: {failure}") from failure
                 raise DependenciesFailed(f"cannot build the environment image: {failure}") from failure
             except TimeoutError as failure:
@@ -125,9 +127,3 @@ class Workshop:
                     "cannot build the environment image: it takes longer than"
                     f" {self._settings.build_timeout_seconds:g} s (environments.build_timeout_seconds)"
                 ) from failure
-
-
-async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Walk what reads files without holding up the event loop."""
-    while piece := await asyncio.to_thread(next, pieces, b""):
-        yield piece
