@@ -5,13 +5,14 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from docker.errors import DockerException
 
 from runsd import faults
 from runsd.engine import facts, registry
-from runsd.engine.archive import put, take
+from runsd.engine.archive import copy, put, take
 from runsd.engine.body import create_body, sandbox_body
 from runsd.engine.frames import Frames, Piece
 from runsd.engine.port import (
@@ -168,6 +169,10 @@ class DockerEngine(Engine):
     async def take_file(self, container: str, path: str, *, most_bytes: int) -> bytes | None:
         """Return a file of a container that has at most so many bytes."""
         return await take(self._transport, container, path, most_bytes=most_bytes)
+
+    async def copy_file(self, container: str, path: str, goal: Path, *, most_bytes: int) -> int | None:
+        """Write a file of a container to this host, if it is not larger, and return its size."""
+        return await copy(self._transport, container, path, goal, most_bytes=most_bytes)
 
     @effect(Step.START)
     async def start(self, container: str) -> None:

@@ -32,7 +32,7 @@ _SCRIPT = Path(__file__).with_name("backend.py")
 _PLACE = "/opt/runsd/build"
 _OUT, _HOME = f"{_PLACE}/out", f"{_PLACE}/home"
 _FILE_BYTES = 1024**2
-_WHEEL_BYTES = 256 * 1024**2  # it passes through memory
+_WHEEL_BYTES = 1024**3
 _LOG_BYTES = 1024**2
 _SHM_BYTES = 64 * 1024**2
 # Of a build that prints more the beginning is told, and if it fails the end.
@@ -48,11 +48,11 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a build has come to: a wheel and its name, or further requirements without which there is none."""
+    """What a build has come to: a wheel and its own name, or what else is required to make one."""
 
     requires: tuple[str, ...]
     name: str = ""
-    wheel: bytes = b""
+    wheel: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +137,11 @@ class Build:
             raise self._cannot("its build left no answer") from failure
         if requires:
             return Answer(requires)
-        wheel = await self.engine.take_file(container, f"{_OUT}/wheel", most_bytes=_WHEEL_BYTES + 1)
-        if wheel is None or len(wheel) > _WHEEL_BYTES:
-            large = "is there" if wheel is None else f"may have more than {format_bytes(_WHEEL_BYTES)}"
-            raise self._cannot(f"no wheel {large}")
+        wheel = self.sdist.with_name("wheel")
+        size = await self.engine.copy_file(container, f"{_OUT}/wheel", wheel, most_bytes=_WHEEL_BYTES)
+        if size is None or size > _WHEEL_BYTES:
+            wrong = "is no file" if size is None else f"has more than {format_bytes(_WHEEL_BYTES)}"
+            raise self._cannot(f"its wheel {wrong}")
         return Answer((), str(name), wheel)
 
     def _place(self, job: Job) -> Iterator[bytes]:
@@ -174,7 +175,9 @@ class Build:
         )
 
     def _cannot(self, why: str) -> DependenciesFailed:
-        return DependenciesFailed(f"cannot build {self.title}: {why}")
+        return DependenciesFailed(
+            f"cannot build {self.title}, which has no wheel for {self.base.title}: {why}"
+        )
 
 
 class _Heard:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import ssl
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -85,9 +86,9 @@ async def _download(url: str, goal: Path, places: Mapping[str, str]) -> str:
     async with (
         aiohttp.ClientSession(
             timeout=timeout, connector=aiohttp.TCPConnector(ssl=tls), auto_decompress=False,
-            headers={"Accept-Encoding": "identity"},
+            headers={"Accept-Encoding": "identity", **_credentials(url, places)},
         ) as session,
-        session.get(url, auth=_credentials(url, places), proxy=_proxy(url), raise_for_status=True) as answer,
+        session.get(url, proxy=_proxy(url), raise_for_status=True) as answer,
     ):  # fmt: skip
         with goal.open("wb") as content:
             async for chunk in answer.content.iter_chunked(_CHUNK):
@@ -99,8 +100,8 @@ async def _download(url: str, goal: Path, places: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _credentials(url: str, places: Mapping[str, str]) -> aiohttp.BasicAuth | None:
-    """Return what an index of the same server is asked with."""
+def _credentials(url: str, places: Mapping[str, str]) -> dict[str, str]:
+    """Return in a header what an index of the same server is asked with."""
     wanted = urlsplit(url)
     listed = [places.get("UV_DEFAULT_INDEX", ""), *places.get("UV_INDEX", "").split()]
     for entry in [*listed, *places.get("UV_FIND_LINKS", "").split(",")]:
@@ -112,8 +113,9 @@ def _credentials(url: str, places: Mapping[str, str]) -> aiohttp.BasicAuth | Non
         user = parts.username or os.environ.get(f"{variable}_USERNAME")
         password = parts.password or os.environ.get(f"{variable}_PASSWORD")
         if user or password:
-            return aiohttp.BasicAuth(unquote(user or ""), unquote(password or ""))
-    return None
+            both = f"{unquote(user or '')}:{unquote(password or '')}".encode()
+            return {"Authorization": f"Basic {b64encode(both).decode()}"}
+    return {}
 
 
 def _proxy(url: str) -> str | None:

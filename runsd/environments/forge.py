@@ -11,7 +11,7 @@ from runsd.config import EnvironmentSettings
 from runsd.engine.port import Engine
 from runsd.environments import buildsystem, lock
 from runsd.environments.base import Base
-from runsd.environments.build import Answer, Build
+from runsd.environments.build import Build
 from runsd.environments.fetch import fetch
 from runsd.environments.flights import Flights, Tell
 from runsd.environments.lock import File, Package, Wheel
@@ -127,10 +127,10 @@ class Forge:
                 within_s=self._settings.build_timeout_seconds,
             )  # fmt: skip
             build = Build(self._engine, self._settings, self._instance, order.base, order.title, sdist)
-            answer = await self._answer(build, order, tell)
-        return await asyncio.to_thread(self._wheels.keep, key, package, answer.name, answer.wheel)
+            name, wheel = await self._wheel(build, order, tell)
+            return await asyncio.to_thread(self._wheels.keep, key, package, name, wheel)
 
-    async def _answer(self, build: Build, order: Order, tell: Tell) -> Answer:
+    async def _wheel(self, build: Build, order: Order, tell: Tell) -> tuple[str, Path]:
         async with self._turns:
             system = buildsystem.read(await build.look(tell))
         needed: tuple[str, ...] = system.requires
@@ -139,9 +139,9 @@ class Forge:
                 tree = await self._tree(order, needed, place, tell) if needed else None
                 async with self._turns:
                     answer = await build.make(system, needed, tree, tell)
-            if not answer.requires:
-                return answer
-            needed += tuple(answer.requires)
+            if answer.wheel is not None:
+                return answer.name, answer.wheel
+            needed += answer.requires
         raise DependenciesFailed(
             f"cannot build {order.title}: it asks for more and more: {', '.join(needed)}"
         )

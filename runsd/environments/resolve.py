@@ -135,8 +135,8 @@ def _check_python(base: Base, requirements: Requirements) -> None:
 
 
 def _tell_of(line: str, tell: Tell) -> None:
-    """Tell what is news; the lock itself, which uv prints too, is not."""
-    if line.strip().startswith(("Resolved", "Downloading", "Downloaded", "warning", "error")):
+    """Tell what is news: the lock, which uv prints too, is not, and an error may not be the last word."""
+    if line.strip().startswith(("Resolved", "Downloading", "Downloaded", "warning")):
         tell(line.strip())
 
 

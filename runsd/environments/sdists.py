@@ -30,16 +30,8 @@ class Sdists:
         return replace(self, names=self.names.union(names))
 
     def with_metadata(self, package: Package, metadata: Metadata) -> "Sdists":
-        """Return these, with what a package's wheel says of itself.
-
-        Raises DependenciesFailed when too many of its versions turn out to need what cannot be had.
-        """
+        """Return these, with what a package's wheel says of itself."""
         name, version = _key(package)
-        if sum(one.name == name for one in self.known) == _MOST_VERSIONS:
-            raise DependenciesFailed(
-                f"cannot resolve the dependencies: what {name} needs does not go with the rest in"
-                f" {_MOST_VERSIONS} versions that were built to know; name the version"
-            )
         return replace(self, known=(*self.known, replace(metadata, name=name, version=version)))
 
     def missing(self, explanation: str) -> frozenset[str]:
@@ -47,9 +39,19 @@ class Sdists:
         return frozenset(map(standards.canonicalize_name, _NO_WHEEL.findall(explanation))) - self.names
 
     def unknown(self, packages: Iterable[Package]) -> list[Package]:
-        """Return the packages of which nobody knows yet what they need."""
+        """Return the packages of which nobody knows yet what they need.
+
+        Raises DependenciesFailed when too many versions of one turned out to need what cannot be had.
+        """
         known = {(one.name, one.version) for one in self.known}
-        return [one for one in packages if one.source is not None and _key(one) not in known]
+        found = [one for one in packages if one.source is not None and _key(one) not in known]
+        for name in {standards.canonicalize_name(one.name) for one in found}:
+            if sum(one.name == name for one in self.known) == _MOST_VERSIONS:
+                raise DependenciesFailed(
+                    f"cannot resolve the dependencies: what {name} needs does not go with the rest in"
+                    f" {_MOST_VERSIONS} versions that were built to know; name the version"
+                )
+        return found
 
     def taken(self, place: Path) -> list[str | Path]:
         """Return uv's options: wheels alone, but of these the source, and in a file what they need.

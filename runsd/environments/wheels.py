@@ -43,8 +43,8 @@ class Wheels:
                 return found
         return None
 
-    def keep(self, key: str, package: Package, name: str, content: bytes) -> Built:
-        """Keep a wheel, or that of somebody who was faster; its name is its author's word.
+    def keep(self, key: str, package: Package, name: str, content: Path) -> Built:
+        """Keep a wheel that is moved here, or that of who was faster; its name is its author's word.
 
         Raises DependenciesFailed when it is not that package's.
         """
@@ -52,7 +52,7 @@ class Wheels:
         part = self._folder / f"{secrets.token_hex(8)}.part"
         part.mkdir(mode=0o700, parents=True)
         try:
-            (part / name).write_bytes(content)
+            shutil.move(content, part / name)
             _built(part / name, package)
             part.rename(self._folder / key)
         except OSError:

@@ -1,8 +1,8 @@
 """What there is only as source is built in a container: cut off, shared, kept, explained where it fails."""
 
 import asyncio
+import os
 import shutil
-import time
 from pathlib import Path
 
 import docker
@@ -82,7 +82,7 @@ async def test_a_build_that_fails_says_its_last_words_and_what_to_do(
     sdist(links, "broken", act="import sys\nsys.exit('cc: command not found')")
     with pytest.raises(DependenciesFailed, match="cc: command not found") as failed:
         await make().ready(base, stated(["broken"]), on_progress=quiet)
-    assert str(failed.value).startswith("cannot build broken 1.0: its build failed with exit code 1")
+    assert str(failed.value).startswith("cannot build broken 1.0, which has no wheel for Python 3.11.")
     assert "belongs into an image of your own" in str(failed.value)
     assert halfway(docker_client, instance) == set()
 
@@ -91,10 +91,12 @@ async def test_a_build_that_takes_too_long_or_too_much_is_ended(
     docker_client: docker.APIClient, make: Make, base: ImageFacts, links: Path, instance: str
 ) -> None:
     sdist(links, "slow", act=FOREVER)
-    with pytest.raises(DependenciesFailed, match=r"cannot build slow 1.0: its build takes longer than 6 s"):
-        await make(build_timeout_seconds=6).ready(base, stated(["slow"]), on_progress=quiet)
+    with pytest.raises(
+        DependenciesFailed, match=r"cannot build slow 1.0,.*: its build takes longer than 2 s"
+    ):
+        await make(build_timeout_seconds=2).ready(base, stated(["slow"]), on_progress=quiet)
     sdist(links, "large", act="return len(bytearray(1024**3)) * 0")
-    with pytest.raises(DependenciesFailed, match=r"large 1.0: its build needs more memory than 64.0 MiB"):
+    with pytest.raises(DependenciesFailed, match=r"large 1.0,.*: its build needs more memory than 64.0 MiB"):
         await make(build_memory="64Mi").ready(base, stated(["large"]), on_progress=quiet)
     assert halfway(docker_client, instance) == set()
 
@@ -163,6 +165,6 @@ async def test_wheels_that_nobody_needed_for_long_are_removed(
     (kept,) = (tmp_path / "data" / "wheels").iterdir()
     await make().collect()
     assert kept.exists()
-    await asyncio.to_thread(time.sleep, 0.01)
-    await make(keep_days=1e-8).collect()
+    os.utime(kept, (0, 0))
+    await make().collect()
     assert not kept.exists()

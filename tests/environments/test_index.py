@@ -34,6 +34,20 @@ async def test_an_unknown_package_is_explained(make: Make, base: ImageFacts) -> 
         await environments.ready(base, stated(["runsd-no-such-package-9d1c"]), on_progress=lambda _: None)
 
 
+async def test_what_is_published_only_as_source_is_built_by_its_own_tools(
+    docker_client: docker.APIClient, make: Make, base: ImageFacts, tmp_path: Path
+) -> None:
+    environments = make(no_index=False, find_links=[])
+    ready = await environments.ready(base, stated(["docopt==0.6.2"]), on_progress=lambda _: None)
+    (package,) = lock.read(ready.lock)
+    assert package.source is not None
+    assert package.source.url.startswith("https://")
+    assert package.source.sha256 == "49b3a825280bd66b3aa83585ef59c4a8c82f2c8a522dbe754a8bc8d08c85c491"
+    assert str(tmp_path) not in ready.lock
+    shown = "import docopt; print(docopt.docopt('Usage: x [--five=N]', ['--five=5'])['--five'])"
+    assert run(docker_client, ready.image_id, "python", "-c", shown) == "5\n"
+
+
 async def test_a_lock_that_uv_wrote_and_a_wheel_by_address_are_installed(
     docker_client: docker.APIClient, make: Make, base: ImageFacts, tmp_path: Path
 ) -> None:

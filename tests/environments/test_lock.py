@@ -1,4 +1,6 @@
-"""Locks: written anew, in one form, of wheels alone."""
+"""Locks: written anew, in one form, of files with their hashes alone."""
+
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +52,22 @@ def test_it_is_written_in_one_order_without_dates_and_secrets() -> None:
     assert lock.resolved(WRITTEN, {}) == WRITTEN
 
 
+def test_a_source_is_kept_where_there_is_no_wheel_and_given_to_uv_as_what_was_built_of_it() -> None:
+    text = (
+        'lock-version = "1.0"\ncreated-by = "runsd"\n\n[[packages]]\nname = "a"\nversion = "1"\n'
+        'sdist = { url = "https://x/a.tgz", size = 5, hashes = { sha256 = "a1" } }\n'
+    )
+    assert lock.resolved(text, {}) == text
+    given = lock.installable(text, {"a1": lock.Wheel(Path("/kept/a-1-py3-none-any.whl"), "b1")})
+    assert given.splitlines()[-3:] == [
+        "wheels = [",
+        '    { path = "/kept/a-1-py3-none-any.whl", hashes = { sha256 = "b1" } },',
+        "]",
+    ]
+    both = text + 'wheels = [{ url = "https://x/a.whl", hashes = { sha256 = "a2" } }]\n'
+    assert [package.source for package in lock.read(both)] == [None]
+
+
 def test_wheels_that_the_owner_does_not_list_are_left_out() -> None:
     found = lock.resolved(FROM_UV, {"b": frozenset({"sha256:b2"})})
     assert [[wheel.sha256 for wheel in package.wheels] for package in lock.read(found)] == [["a1"], ["b2"]]
@@ -64,13 +82,14 @@ def test_a_package_without_any_listed_wheel_is_refused() -> None:
     "text",
     [
         "nonsense",
-        '[[packages]]\nname = "a"\nversion = "1"\nsdist = { url = "https://x/a.tgz", hashes.sha256 = "1" }',
+        '[[packages]]\nname = "a"\nversion = "1"\nsdist = { url = "https://x/a.tgz" }',
+        '[[packages]]\nname = "a"\nversion = "1"\nsdist = { path = "/etc/passwd", hashes.sha256 = "1" }',
         '[[packages]]\nname = "a"\nversion = "1"\ndirectory = { path = "/etc" }',
         '[[packages]]\nname = "a"\narchive = { url = "https://x/a-1.zip", hashes = { sha256 = "1" } }',
         '[[packages]]\nname = "a"\nversion = "1"\nwheels = [{ url = "https://x/a-1-py3.whl" }]',
         '[[packages]]\nname = "a"\nversion = "1"\nwheels = [{ path = "a.whl", hashes = { sha256 = "1" } }]',
     ],
 )
-def test_what_is_no_wheel_with_a_hash_is_refused(text: str) -> None:
+def test_what_is_no_file_with_a_hash_is_refused(text: str) -> None:
     with pytest.raises(DependenciesFailed, match="cannot read the lock"):
         lock.read(text)

@@ -1,23 +1,31 @@
 """Resolution by the real uv: its words, its end, and what is remembered. No container is needed."""
 
 import asyncio
+import hashlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from uv import find_uv_bin
 
 from runsd.config import EnvironmentSettings
 from runsd.environments import lock
 from runsd.environments.base import Base
 from runsd.environments.benches import Benches
+from runsd.environments.flights import Tell
+from runsd.environments.lock import Package
+from runsd.environments.metadata import Metadata
 from runsd.environments.notes import Notes
 from runsd.environments.requirements import Requirements, stated
 from runsd.environments.resolve import Resolver
 from runsd.environments.uv import Uv
 from runsd.errors import DependenciesFailed
 from tests.environments import silent, wheels
+from tests.environments.sdists import sdist
 from tests.environments.test_uvlock import MARKERS
 
 BASE = Base(
@@ -58,13 +66,21 @@ class Desk:
         self.benches = Benches(folder / "work")
         self._resolver = Resolver(Uv(chosen, folder), Notes(folder / "locks"), self.benches.lend, chosen)
         self.said: list[str] = []
+        self.built: list[str] = []
+        self.needs: dict[str, tuple[str, ...]] = {}
 
     async def lock(self, *asked: str, base: Base = BASE, requirements: Requirements | None = None) -> str:
-        return await self._resolver.lock(base, requirements or stated(asked), self.said.append)
+        wanted = requirements or stated(asked)
+        return await self._resolver.lock(base, wanted, self.said.append, self._build)
 
     async def names(self, *asked: str, requirements: Requirements | None = None) -> list[str]:
         found = lock.read(await self.lock(*asked, requirements=requirements))
         return [f"{package.name} {package.version}" for package in found]
+
+    async def _build(self, package: Package, tell: Tell) -> Metadata:
+        self.built.append(f"{package.name} {package.version}")
+        needs = self.needs.get(self.built[-1], ())
+        return Metadata(package.name, f"{package.version}.0", needs, extras=("more",))
 
 
 @pytest.fixture
@@ -104,12 +120,63 @@ async def test_what_cannot_be_is_explained_by_uv(desk: Desk, asked: list[str], w
 
 async def test_nothing_of_a_source_distribution_runs_here(desk: Desk, links: Path, tmp_path: Path) -> None:
     trace = tmp_path / "ran"
-    wheels.source(
-        links, "bad", setup=f"open({str(trace)!r}, 'w').close()\nfrom setuptools import setup; setup()"
+    bad = sdist(links, "bad", act=f"open({str(trace)!r}, 'w').close()")
+    assert await desk.names("bad") == ["bad 1.0"]
+    assert desk.built == ["bad 1.0"]
+    assert (
+        "bad has no wheel for Python 3.11.2 on x86_64 with glibc 2.36 in any version that fits" in desk.said
     )
-    with pytest.raises(DependenciesFailed, match=r"bad has no wheel for Python 3\.11\.2 on x86_64"):
-        await desk.lock("bad")
     assert not trace.exists()
+
+    control = [find_uv_bin(), "pip", "install", "--target", str(tmp_path / "here"), "--no-cache", str(bad)]
+    subprocess.run([*control, "--python", sys.executable], check=True, capture_output=True)
+    assert trace.exists()  # it would have
+
+
+async def test_what_the_built_needs_is_resolved_too_and_may_lead_to_another_version(
+    desk: Desk, links: Path
+) -> None:
+    for version in ("1.0", "2.0"):
+        sdist(links, "own", version)
+    sdist(links, "deeper")
+    desk.needs = {
+        "own 2.0": ("first>5",),
+        "own 1.0": ("first<2", "deeper; extra == 'more'", "nowhere; python_version < '3'"),
+    }
+    assert await desk.names("own[more]") == ["deeper 1.0", "first 1.0", "own 1.0"]
+    assert desk.built == ["own 2.0", "own 1.0", "deeper 1.0"]
+    desk.built.clear()
+    assert await desk.names("own[more]") == ["deeper 1.0", "first 1.0", "own 1.0"]
+    assert desk.built == []
+
+
+async def test_what_cannot_be_whatever_is_built_is_explained_after_a_few_builds(
+    desk: Desk, links: Path
+) -> None:
+    for version in range(1, 9):
+        sdist(links, "own", f"{version}.0")
+        desk.needs[f"own {version}.0"] = ("first>5",)
+    with pytest.raises(DependenciesFailed, match=r"what own needs does not go with the rest in 5 versions"):
+        await desk.lock("own")
+    assert desk.built == [f"own {version}.0" for version in (8, 7, 6, 5, 4)]
+    with pytest.raises(DependenciesFailed, match=r"own<=1\.0 depends on\s+first>5"):
+        await desk.lock("own<2")
+
+
+async def test_a_wheel_is_taken_where_one_fits(desk: Desk, links: Path) -> None:
+    sdist(links, "first", "3.0")
+    sdist(links, "newer_python", "1.0")
+    assert await desk.names("first") == ["first 2.0"]
+    assert await desk.names("first>2", "newer-python") == ["first 3.0", "newer-python 1.0"]
+
+
+async def test_what_may_not_be_built_is_not(desk: Desk, links: Path) -> None:
+    sdist(links, "own")
+    for only in (":all:", "own"):
+        with pytest.raises(DependenciesFailed, match=r"own has no wheel for .*, and --only-binary says"):
+            await desk.lock(requirements=Requirements(lines=("own",), only_wheels=(only,)))
+    assert desk.built == []
+    assert await desk.names(requirements=Requirements(lines=("own",), only_wheels=("first",))) == ["own 1.0"]
 
 
 async def test_the_answer_is_remembered_and_after_a_while_asked_for_again(
@@ -143,13 +210,17 @@ async def test_a_source_that_wants_another_python_says_so(desk: Desk) -> None:
         await desk.lock(requirements=Requirements(lines=("first",), python=">=3.12"))
 
 
-async def test_hashes_that_the_owner_lists_are_kept_to(desk: Desk) -> None:
+async def test_hashes_that_the_owner_lists_are_kept_to(desk: Desk, links: Path) -> None:
     right = lock.read(await desk.lock("first"))[0].wheels[0].sha256
     listed = Requirements(lines=("first",), hashes=(("first", (f"sha256:{right}",)),))
     assert await desk.names(requirements=listed) == ["first 2.0"]
-    wrong = Requirements(lines=("first",), hashes=(("first", (f"sha256:{'0' * 64}",)),))
-    with pytest.raises(DependenciesFailed, match="none of its wheels"):
-        await desk.lock(requirements=wrong)
+    source = hashlib.sha256(sdist(links, "own").read_bytes()).hexdigest()
+    listed = Requirements(lines=("own",), hashes=(("own", (f"sha256:{source}",)),))
+    assert await desk.names(requirements=listed) == ["own 1.0"]
+    for name in ("first", "own"):
+        wrong = Requirements(lines=(name,), hashes=((name, (f"sha256:{'0' * 64}",)),))
+        with pytest.raises(DependenciesFailed, match="none of its wheels"):
+            await desk.lock(requirements=wrong)
 
 
 async def test_an_index_that_cannot_be_reached_is_said_to_be(
@@ -188,14 +259,15 @@ async def test_who_is_cancelled_leaves_no_process_and_no_file(tmp_path: Path, li
 
 
 async def test_the_hosts_own_settings_of_uv_are_not_read(
-    tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, desk: Desk, links: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "uv").mkdir()
     (tmp_path / "uv" / "uv.toml").write_text('exclude-newer = "nonsense"')
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("UV_CONSTRAINT", "/etc/shadow")
     monkeypatch.setenv("UV_EXCLUDE_NEWER", "nonsense")
-    assert await desk.names("first") == ["first 2.0"]
+    sdist(links, "own")
+    assert await desk.names("first", "own") == ["first 2.0", "own 1.0"]
 
 
 @pytest.mark.parametrize("variable", ["UV_FIND_LINKS", "PIP_FIND_LINKS"])

@@ -110,7 +110,7 @@ def test_what_the_project_needs_here_is_pinned() -> None:
         "of-member==9.0",
         "plain==1.5",
     ]
-    assert dict(found.hashes)["plain"] == ("sha256:aa",)
+    assert dict(found.hashes)["plain"] == ("sha256:aa", "sha256:ss")
     assert found.extra_indexes == ("https://example.com/cpu",)
     assert found.python == ">=3.10"
 
