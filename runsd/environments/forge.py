@@ -152,8 +152,13 @@ class Forge:
             order.requirements, constraints=(), hashes=(), python="", uv_lock=None,
             lines=tuple(requirement(line, _WHERE) for line in lines),
         )  # fmt: skip
-        text = await self._resolver.lock(order.base, required, tell, partial(self.metadata, order))
-        built = await self.wheels(order, text, tell)
+        try:
+            text = await self._resolver.lock(order.base, required, tell, partial(self.metadata, order))
+            built = await self.wheels(order, text, tell)
+        except DependenciesFailed as failure:
+            raise DependenciesFailed(
+                f"cannot build {order.title}: what its build requires cannot be had: {failure}"
+            ) from failure
         tree = Tree(self._uv, place, timeout_s=self._settings.build_timeout_seconds)
         await tree.install(order.base, text, built, tell)
         await asyncio.to_thread(tree.adapt, order.base)

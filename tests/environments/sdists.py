@@ -1,9 +1,9 @@
 """Tiny source distributions, which are made into wheels by a backend of their own: no index is needed."""
 
-import tarfile
+import shutil
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 # Writes a wheel with a module of its name, whose ``facts`` are what ``act`` returns while it is built.
 _BACKEND = """\
@@ -41,6 +41,7 @@ def sdist(
     asks: Sequence[str] = (),
     needs: Sequence[str] = (),
     tag: str = "py3-none-any",
+    form: str = "gztar",
 ) -> Path:
     """Write a source distribution. While it is built, and wherever it is, it does what ``act`` says.
 
@@ -56,10 +57,10 @@ def sdist(
         f'[build-system]\nrequires = {list(requires)!r}\nbuild-backend = "own"\nbackend-path = ["in"]\n'
     )
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for file, content in {"in/own.py": backend, "pyproject.toml": pyproject}.items():
-            entry = tarfile.TarInfo(f"{name}-{version}/{file}")
-            entry.size = len(content)
-            archive.addfile(entry, BytesIO(content.encode()))
-    return path
+    title = f"{name}-{version}"
+    with TemporaryDirectory() as place:
+        top = Path(place, title)
+        (top / "in").mkdir(parents=True)
+        (top / "in" / "own.py").write_text(backend)
+        (top / "pyproject.toml").write_text(pyproject)
+        return Path(shutil.make_archive(str(folder / title), form, place, title))
