@@ -95,6 +95,10 @@ async def copy(transport: Transport, container: str, path: str, goal: Path, *, m
                     left -= min(left, len(piece))
     except EngineNotFound:
         return False
+    except EngineRefused as refusal:
+        if _NO_FOLDER.search(str(refusal)):
+            return False
+        raise
     if left:
         raise EngineUnavailable(f"cannot read {path} of container {container} to its end")
     return True
@@ -103,8 +107,8 @@ async def copy(transport: Transport, container: str, path: str, goal: Path, *, m
 async def _is_taken(transport: Transport, at: str, query: Mapping[str, str], most_bytes: int) -> bool:
     """Say whether an ordinary file is there, of a size that may be taken.
 
-    To be told that there is none costs a millisecond this way, and 30 by GET. Of a terabyte that is nothing but
-    a hole the Engine would make an archive for hours, and keep the container meanwhile.
+    To be told that there is none costs a millisecond this way, and 30 by GET. Of a terabyte that is nothing
+    but a hole the Engine would make an archive for hours, and keep the container meanwhile.
     """
     try:
         about = json.loads(base64.b64decode((await transport.headers(at, query=query)).get(_STAT) or ""))

@@ -170,8 +170,8 @@ class DockerEngine(Engine):
         """Return a file of a container that has at most so many bytes."""
         return await take(self._transport, container, path, most_bytes=most_bytes)
 
-    async def copy_file(self, container: str, path: str, goal: Path, *, most_bytes: int) -> int | None:
-        """Write a file of a container to this host, if it is not larger, and return its size."""
+    async def copy_file(self, container: str, path: str, goal: Path, *, most_bytes: int) -> bool:
+        """Write a file of a container that has at most so many bytes to this host."""
         return await copy(self._transport, container, path, goal, most_bytes=most_bytes)
 
     @effect(Step.START)

@@ -230,11 +230,8 @@ class Engine(Protocol):
     async def take_file(self, container: str, path: str, *, most_bytes: int) -> bytes | None:
         """Return a file of a container, running or not; None if there is none, or one of more bytes."""
 
-    async def copy_file(self, container: str, path: str, goal: Path, *, most_bytes: int) -> int | None:
-        """Write a file of a container to this host, and return its size; None if there is none.
-
-        One with more bytes than allowed is not written.
-        """
+    async def copy_file(self, container: str, path: str, goal: Path, *, most_bytes: int) -> bool:
+        """Write a file of a container to this host; False if there is none, or one of more bytes."""
 
     async def start(self, container: str) -> None:
         """Start a created container; one that was started already is left alone."""

@@ -138,10 +138,8 @@ class Build:
         if requires:
             return Answer(requires)
         wheel = self.sdist.with_name("wheel")
-        size = await self.engine.copy_file(container, f"{_OUT}/wheel", wheel, most_bytes=_WHEEL_BYTES)
-        if size is None or size > _WHEEL_BYTES:
-            wrong = "is no file" if size is None else f"has more than {format_bytes(_WHEEL_BYTES)}"
-            raise self._cannot(f"its wheel {wrong}")
+        if not await self.engine.copy_file(container, f"{_OUT}/wheel", wheel, most_bytes=_WHEEL_BYTES):
+            raise self._cannot(f"its wheel is no file, or has more than {format_bytes(_WHEEL_BYTES)}")
         return Answer((), str(name), wheel)
 
     def _place(self, job: Job) -> Iterator[bytes]:

@@ -75,16 +75,11 @@ class Environments:
         self._benches = Benches(folder / "work")
         self._bases = Bases(engine, Notes(folder / "bases"), instance=instance)
         self._resolver = Resolver(self._uv, Notes(folder / "locks"), self._benches.lend, settings)
-        self._forge = Forge(
-            engine,
-            self._uv,
-            self._resolver,
-            self._benches.lend,
-            settings,
-            folder / "wheels",
-            instance=instance,
-        )
         self._workshop = Workshop(engine, self._uv, self._benches.lend, settings, instance=instance)
+        self._forge = Forge(
+            engine, self._uv, self._resolver, self._workshop, self._benches.lend, settings, folder / "wheels",
+            instance=instance,
+        )  # fmt: skip
         self._filling = Filling(engine, self._workshop, instance=instance)
         self._uses = Uses(folder / "uses")
         self._collector = Collector(engine, self._uses, settings, instance=instance, clock=clock)
@@ -127,7 +122,7 @@ class Environments:
 
     async def collect(self) -> list[str]:
         """Remove images that are too old or too many, and what is left of builds; return whose names."""
-        await self._workshop.clear(unused=lambda: not (self._asking or self._forge))
+        await self._workshop.clear(unused=lambda: not self._asking)
         removed = await self._collector.collect(await self._in_use())
         await asyncio.to_thread(self._resolver.forget)
         await asyncio.to_thread(self._forge.forget)

@@ -21,6 +21,7 @@ from runsd.environments.resolve import Bench, Resolver, places
 from runsd.environments.tree import Tree
 from runsd.environments.uv import Uv
 from runsd.environments.wheels import Built, Wheels
+from runsd.environments.workshop import Workshop
 from runsd.errors import DependenciesFailed
 
 # Each takes a core, and its memory besides what runs have.
@@ -67,6 +68,7 @@ class Forge:
         engine: Engine,
         uv: Uv,
         resolver: Resolver,
+        workshop: Workshop,
         bench: Bench,
         settings: EnvironmentSettings,
         folder: Path,
@@ -76,16 +78,13 @@ class Forge:
         self._engine = engine
         self._uv = uv
         self._resolver = resolver
+        self._workshop = workshop
         self._bench = bench
         self._settings = settings
         self._wheels = Wheels(folder)
         self._instance = instance
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._making: Flights[Built] = Flights("wheel")
-
-    def __len__(self) -> int:
-        """Return how many wheels are being made."""
-        return len(self._making)
 
     async def metadata(self, order: Order, package: Package, tell: Tell) -> Metadata:
         """Return what a package needs that has only its source, as the wheel says that is made of it.
@@ -131,13 +130,13 @@ class Forge:
             return await asyncio.to_thread(self._wheels.keep, key, package, name, wheel)
 
     async def _wheel(self, build: Build, order: Order, tell: Tell) -> tuple[str, Path]:
-        async with self._turns:
+        async with self._turns, self._workshop.busy():
             system = buildsystem.read(await build.look(tell))
         needed: tuple[str, ...] = system.requires
         for _ in range(_MOST_TIMES):
             async with self._bench() as place:
                 tree = await self._tree(order, needed, place, tell) if needed else None
-                async with self._turns:
+                async with self._turns, self._workshop.busy():
                     answer = await build.make(system, needed, tree, tell)
             if answer.wheel is not None:
                 return answer.name, answer.wheel

@@ -33,7 +33,7 @@ LEFT = {
 @pytest.mark.parametrize("left", LEFT)
 async def test_only_an_ordinary_file_is_taken(
     docker_client: docker.APIClient, busybox_image: str, engine: DockerEngine, left: str,
-    monkeypatch: pytest.MonkeyPatch, *, here: bool,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, here: bool,
 ) -> None:  # fmt: skip
     if not here:
         monkeypatch.setattr(layer, "upper", lambda _: None)
@@ -46,11 +46,31 @@ async def test_only_an_ordinary_file_is_taken(
         docker_client.start(made)
         assert docker_client.wait(made, timeout=60)["StatusCode"] == 0
         assert await engine.take_file(made["Id"], f"{PLACE}/file", most_bytes=64) == expected
+        copied = await engine.copy_file(made["Id"], f"{PLACE}/file", tmp_path / "copy", most_bytes=64)
+        assert copied == (tmp_path / "copy").exists() == (expected is not None)
     finally:
         docker_client.remove_container(made, force=True)
 
 
-async def test_a_container_that_is_gone_has_no_file(engine: DockerEngine) -> None:
+async def test_a_large_file_is_copied_whole(
+    docker_client: docker.APIClient, busybox_image: str, engine: DockerEngine, tmp_path: Path
+) -> None:
+    made = docker_client.create_container(
+        busybox_image, ["sh", "-c", "yes 0123456 | head -c 3000000 > /large"],
+        host_config=docker_client.create_host_config(network_mode="none"),
+    )  # fmt: skip
+    try:
+        docker_client.start(made)
+        docker_client.wait(made, timeout=60)
+        assert not await engine.copy_file(made["Id"], "/large", tmp_path / "a", most_bytes=2_999_999)
+        assert await engine.copy_file(made["Id"], "/large", tmp_path / "a", most_bytes=3_000_000)
+        assert (tmp_path / "a").read_bytes() == b"0123456\n" * 375_000
+    finally:
+        docker_client.remove_container(made, force=True)
+
+
+async def test_a_container_that_is_gone_has_no_file(engine: DockerEngine, tmp_path: Path) -> None:
+    assert not await engine.copy_file("no-such-container", "/a", tmp_path / "a", most_bytes=64)
     assert await engine.take_file("no-such-container", f"{PLACE}/file", most_bytes=64) is None
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import docker
 import pytest
@@ -56,27 +55,6 @@ async def test_a_command_that_cannot_be_executed_is_told_by_the_init_process(
     assert (facts.state, facts.exit_code) == (ContainerState.EXITED, exit_code)
     assert {stream for stream, _ in output} == {Stream.STDERR}
     assert exec_failure(facts.exit_code, b"".join(data for _, data in output)) == said
-
-
-async def test_a_file_of_a_container_is_copied_if_it_is_one_and_not_too_large(
-    engine: DockerEngine, request_of: RequestOf, tmp_path: Path
-) -> None:
-    write = "yes 0123456 | head -c 3000000 >/large; touch /empty; mkdir /folder; ln -s large /link"
-    container = await engine.create(request_of("sh", "-c", write))
-    await engine.start(container)
-    await engine.wait(container)
-    goal = tmp_path / "copy"
-
-    async def copied(path: str, most_bytes: int = 3_000_000) -> int | None:
-        return await engine.copy_file(container, path, goal, most_bytes=most_bytes)
-
-    assert await copied("/large", 2_999_999) == 3_000_000
-    assert await copied("/folder") is await copied("/nothing") is await copied("/link") is None
-    assert not goal.exists()
-    assert await copied("/large") == 3_000_000
-    assert goal.read_bytes() == b"0123456\n" * 375_000
-    assert await copied("/empty") == 0
-    assert goal.read_bytes() == b""
 
 
 async def test_a_shells_127_is_the_programs_own(engine: DockerEngine, request_of: RequestOf) -> None:
