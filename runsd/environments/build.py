@@ -17,7 +17,6 @@ from runsd.environments import packing
 from runsd.environments.base import Base
 from runsd.environments.buildsystem import BuildSystem
 from runsd.environments.flights import Tell
-from runsd.environments.naming import WORKSHOP
 from runsd.environments.packing import in_thread
 from runsd.environments.tree import VENV, Tree
 from runsd.environments.uv import clean
@@ -57,11 +56,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """The steps of one source distribution. ``title`` says which, ``sdist`` is its archive on the host."""
+    """The steps of one source distribution. ``title`` says which, ``sdist`` is its archive on the host.
+
+    ``labels`` are for the containers, so that what a daemon leaves that is killed is known again.
+    """
 
     engine: Engine
     settings: EnvironmentSettings
-    instance: str
+    labels: Mapping[str, str]
     base: Base
     title: str
     sdist: Path
@@ -160,7 +162,7 @@ class Build:
             entrypoint=[python, "-I", "-u", f"{_PLACE}/backend.py", _PLACE],
             args=None,
             env={"HOME": _HOME, "TMPDIR": _HOME, "LC_ALL": "C.UTF-8"},
-            labels={WORKSHOP: self.instance},
+            labels=self.labels,
             cpu_milli=self.settings.build_cpu_milli,
             memory_bytes=self.settings.build_memory_bytes,
             shm_bytes=_SHM_BYTES,

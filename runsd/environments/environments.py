@@ -77,8 +77,7 @@ class Environments:
         self._resolver = Resolver(self._uv, Notes(folder / "locks"), self._benches.lend, settings)
         self._workshop = Workshop(engine, self._uv, self._benches.lend, settings, instance=instance)
         self._forge = Forge(
-            engine, self._uv, self._resolver, self._workshop, self._benches.lend, settings, folder / "wheels",
-            instance=instance,
+            engine, self._uv, self._resolver, self._workshop, self._benches.lend, settings, folder / "wheels"
         )  # fmt: skip
         self._filling = Filling(engine, self._workshop, instance=instance)
         self._uses = Uses(folder / "uses")

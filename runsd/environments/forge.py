@@ -72,8 +72,6 @@ class Forge:
         bench: Bench,
         settings: EnvironmentSettings,
         folder: Path,
-        *,
-        instance: str,
     ) -> None:
         self._engine = engine
         self._uv = uv
@@ -82,7 +80,6 @@ class Forge:
         self._bench = bench
         self._settings = settings
         self._wheels = Wheels(folder)
-        self._instance = instance
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._making: Flights[Built] = Flights("wheel")
 
@@ -125,7 +122,7 @@ class Forge:
                 _source(package), sdist, self._uv.places(places(order.requirements)),
                 within_s=self._settings.build_timeout_seconds,
             )  # fmt: skip
-            build = Build(self._engine, self._settings, self._instance, order.base, order.title, sdist)
+            build = Build(self._engine, self._settings, self._workshop.labels, order.base, order.title, sdist)
             name, wheel = await self._wheel(build, order, tell)
             return await asyncio.to_thread(self._wheels.keep, key, package, name, wheel)
 

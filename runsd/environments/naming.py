@@ -11,6 +11,9 @@ BASE = "io.runsd.environment.base"
 WORKSHOP = "io.runsd.workshop"
 """On what is only needed while an environment is made; an image that is finished has it empty."""
 
+MAKER = "io.runsd.workshop.maker"
+"""On a container that may run for long: which process needs it. That of another one is nobody's any more."""
+
 REPOSITORY = "runsd-env"
 
 FILLED = "runsd-program"

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 
@@ -12,7 +13,7 @@ from runsd.engine.port import Engine
 from runsd.environments.base import Base
 from runsd.environments.flights import Tell
 from runsd.environments.lock import Wheel
-from runsd.environments.naming import BASE, ENVIRONMENT, WORKSHOP
+from runsd.environments.naming import BASE, ENVIRONMENT, MAKER, WORKSHOP
 from runsd.environments.packing import in_thread
 from runsd.environments.recipe import dockerfile
 from runsd.environments.resolve import Bench
@@ -48,9 +49,15 @@ class Workshop:
         self._bench = bench
         self._settings = settings
         self._instance = instance
+        self._maker = secrets.token_hex(8)
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._clearing = asyncio.Lock()
         self._building = 0
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of a container that is only needed by who is ``busy`` here."""
+        return {WORKSHOP: self._instance, MAKER: self._maker}
 
     async def make(self, name: str, base: Base, lock: str, built: Mapping[str, Wheel], tell: Tell) -> str:
         """Return the id of the image of that name, which is made where the Engine has none.
@@ -87,6 +94,9 @@ class Workshop:
         """
         async with self._clearing:
             containers = await self._engine.containers({WORKSHOP: self._instance})
+            for found in containers:  # what runs on, whoever is busy
+                if found.labels.get(MAKER, self._maker) != self._maker:
+                    await self._engine.remove(found.id)
             images = await self._engine.images()
             if self._building or not unused():
                 return

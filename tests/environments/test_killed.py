@@ -18,7 +18,6 @@ from runsd.environments.requirements import stated
 from runsd.faults import VARIABLE, Step
 from tests.environments import silent, wheels
 from tests.environments.conftest import Make, halfway, run
-from tests.environments.sdists import sdist
 
 pytestmark = pytest.mark.needs("python-images")
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,31 +77,6 @@ async def test_killed_in_the_middle_of_a_build_nothing_is_left(
     assert list((tmp_path / "data" / "work").glob("*/*")) == []
     ready = await environments.ready(base, stated(["large"]), on_progress=lambda _: None)
     assert ready.made
-
-
-async def test_killed_while_a_wheel_is_built_nothing_is_left(
-    docker_client: docker.APIClient, make: Make, base: ImageFacts, links: Path, instance: str, tmp_path: Path
-) -> None:
-    slow = sdist(links, "own", act="print('it has begun', flush=True)\nimport time\ntime.sleep(3600)")
-    with start(tmp_path, str(links), instance, "own") as doomed:
-        assert doomed.stdout is not None
-        assert [line for line in doomed.stdout if _stop(line, doomed)]
-    assert [thing.partition(" ")[0] for thing in halfway(docker_client, instance)] == ["container"]
-    environments = make()
-    environments._benches.clear()
-    await environments.collect()
-    assert halfway(docker_client, instance) == set()
-    assert not (tmp_path / "data" / "wheels").exists()
-    slow.unlink()
-    sdist(links, "own")
-    assert (await environments.ready(base, stated(["own"]), on_progress=lambda _: None)).made
-
-
-def _stop(line: str, process: "subprocess.Popen[str]") -> bool:
-    """Kill who builds, once the build has begun."""
-    if begun := line == "own 1.0: it has begun\n":
-        process.kill()
-    return begun
 
 
 def test_killed_in_the_middle_of_a_resolution_uv_ends_too(
