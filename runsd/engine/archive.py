@@ -8,15 +8,12 @@ import re
 import tarfile
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 
 from runsd.engine import layer
 from runsd.engine.transport import Transport, quoted
 from runsd.errors import EngineNotFound, EngineRefused, EngineUnavailable
 
-# The archive of one file has a header, perhaps an extended one before it, and padding behind it.
-_AROUND_BYTES = 64 * 1024
 _PIECE_BYTES = 1024 * 1024
 _STAT = "X-Docker-Container-Path-Stat"
 _NO_FOLDER = re.compile(r"not a directory|too many (levels of symbolic )?links|file name too long")
@@ -55,53 +52,76 @@ async def put(transport: Transport, container: str, folder: str, archive: AsyncI
 
 async def take(transport: Transport, container: str, path: str, *, most_bytes: int) -> bytes | None:
     """Return a file of a container; None when no ordinary file is there, or a larger one."""
-    archive, at, query = bytearray(), f"/containers/{quoted(container)}/archive", {"path": path}
     try:
-        if transport.is_local and (folder := await _upper(transport, container)) is not None:
-            found = await asyncio.to_thread(layer.read, folder, path, most_bytes=most_bytes)
-            if found is not None:
-                return found
-        if not await _is_taken(transport, at, query, most_bytes):
-            return None
-        async with transport.stream("GET", at, query=query) as chunks:
-            async for chunk in chunks:
-                archive += chunk
-                if len(archive) > most_bytes + _AROUND_BYTES:
-                    break
-    except EngineNotFound:
+        async with aclosing(_content(transport, container, path, most_bytes)) as pieces:
+            return b"".join([piece async for piece in pieces])
+    except _NoFileError:
         return None
-    except EngineRefused as refusal:
-        if _NO_FOLDER.search(str(refusal)):
-            return None
-        raise
-    return _only_file(bytes(archive), most_bytes)
 
 
 async def copy(transport: Transport, container: str, path: str, goal: Path, *, most_bytes: int) -> bool:
     """Write a file of a container to this host; False when no ordinary file is there, or a larger one."""
-    at, query = f"/containers/{quoted(container)}/archive", {"path": path}
     try:
-        if not await _is_taken(transport, at, query, most_bytes):
-            return False
-        async with transport.stream("GET", at, query=query) as chunks, aclosing(_pieces(chunks)) as pieces:
-            found = _file(await anext(pieces, b""))
-            if found is None or found.size > most_bytes:
-                return False
-            left = found.size - len(found.begin)
-            with goal.open("wb") as content:
-                await asyncio.to_thread(content.write, found.begin)
+        async with aclosing(_content(transport, container, path, most_bytes)) as pieces:
+            first = await anext(pieces, b"")
+            with goal.open("wb") as copied:
+                await asyncio.to_thread(copied.write, first)
                 async for piece in pieces:
-                    await asyncio.to_thread(content.write, piece[:left])
-                    left -= min(left, len(piece))
-    except EngineNotFound:
+                    await asyncio.to_thread(copied.write, piece)
+    except _NoFileError:
         return False
+    return True
+
+
+class _NoFileError(Exception):
+    """There is no ordinary file in that place, or a larger one."""
+
+
+async def _content(transport: Transport, container: str, path: str, most_bytes: int) -> AsyncGenerator[bytes]:
+    """Walk the content of a file, at least one piece. Raises _NoFileError."""
+    try:
+        nowhere = True
+        if transport.is_local and (folder := await _upper(transport, container)) is not None:
+            pieces = layer.pieces(folder, path, most_bytes=most_bytes)
+            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                nowhere = False
+                yield piece
+        if nowhere:
+            async with aclosing(_unpacked(transport, container, path, most_bytes)) as unpacked:
+                async for piece in unpacked:
+                    yield piece
+    except EngineNotFound as missing:
+        raise _NoFileError from missing
     except EngineRefused as refusal:
         if _NO_FOLDER.search(str(refusal)):
-            return False
+            raise _NoFileError from refusal
         raise
+    except OSError as failure:  # a disk that cannot be read
+        raise EngineUnavailable(f"cannot read {path} of container {container}: {failure}") from failure
+
+
+async def _upper(transport: Transport, container: str) -> str | None:
+    return layer.upper(await transport.json("GET", f"/containers/{quoted(container)}/json"))
+
+
+async def _unpacked(
+    transport: Transport, container: str, path: str, most_bytes: int
+) -> AsyncGenerator[bytes]:
+    """Walk a file of the archive that the Engine makes of it."""
+    at, query = f"/containers/{quoted(container)}/archive", {"path": path}
+    if not await _is_taken(transport, at, query, most_bytes):
+        raise _NoFileError
+    async with transport.stream("GET", at, query=query) as chunks, aclosing(_pieces(chunks)) as pieces:
+        size, begin = _only_file(await anext(pieces, b""))
+        if size > most_bytes:
+            raise _NoFileError
+        yield begin
+        left = size - len(begin)
+        async for piece in pieces:
+            yield piece[:left]
+            left -= min(left, len(piece))
     if left:
         raise EngineUnavailable(f"cannot read {path} of container {container} to its end")
-    return True
 
 
 async def _is_taken(transport: Transport, at: str, query: Mapping[str, str], most_bytes: int) -> bool:
@@ -119,18 +139,8 @@ async def _is_taken(transport: Transport, at: str, query: Mapping[str, str], mos
         return False
 
 
-async def _upper(transport: Transport, container: str) -> str | None:
-    return layer.upper(await transport.json("GET", f"/containers/{quoted(container)}/json"))
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    size: int
-    begin: bytes
-
-
 async def _pieces(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """Walk pieces of some size; the first one holds what stands before a file's content."""
+    """Walk pieces of some size; the first one has the whole of what stands before a file's content."""
     waiting = bytearray()
     async for chunk in chunks:
         waiting += chunk
@@ -140,18 +150,13 @@ async def _pieces(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     yield bytes(waiting)
 
 
-def _only_file(archive: bytes, most_bytes: int) -> bytes | None:
-    found = _file(archive)
-    return None if found is None else found.begin[:most_bytes]
-
-
-def _file(archive: bytes) -> _File | None:
-    """Read the beginning of an archive: the size of its first file, and as much as there is of it."""
+def _only_file(archive: bytes) -> tuple[int, bytes]:
+    """Return the size of the first file of an archive that begins so, and as much as there is of it."""
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as members:
             member = members.next()
-    except tarfile.TarError:
-        return None
+    except tarfile.TarError as failure:
+        raise _NoFileError from failure
     if member is None or not member.isreg():
-        return None
-    return _File(member.size, archive[member.offset_data : member.offset_data + member.size])
+        raise _NoFileError
+    return member.size, archive[member.offset_data : member.offset_data + member.size]

@@ -8,9 +8,10 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PIECE_BYTES = 1024 * 1024
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -21,15 +22,27 @@ def upper(inspected: dict[str, Any]) -> str | None:
     return folder if isinstance(folder, str) and os.path.isabs(folder) else None  # noqa: PTH117
 
 
-def read(folder: str, path: str, *, most_bytes: int) -> bytes | None:
-    """Return a file of a layer; None where none can be read, for whatever reason, or a larger one."""
+def pieces(folder: str, path: str, *, most_bytes: int) -> Iterator[bytes]:
+    """Walk a file of a layer, at least one piece; nothing where none can be read, or a larger one."""
+    file = _opened(folder, path, most_bytes)
+    if file is None:
+        return
+    with file:
+        left = most_bytes  # it may have grown meanwhile
+        while left:
+            asked = min(left, _PIECE_BYTES)
+            piece = file.read(asked)
+            yield piece
+            left = left - asked if len(piece) == asked else 0
+
+
+def _opened(folder: str, path: str, most_bytes: int) -> BinaryIO | None:
     *folders, name = path.strip("/").split("/")
-    with suppress(OSError), _walked(folder, folders) as place, _opened(name, _LOOK, place) as found:
+    with suppress(OSError), _walked(folder, folders) as place, _seen(name, place) as found:
         # It was only looked at so far: to open a device or a pipe can do or wait for something.
         about = os.fstat(found)
         if stat.S_ISREG(about.st_mode) and about.st_size <= most_bytes:
-            with open(f"/proc/self/fd/{found}", "rb") as file:
-                return file.read(most_bytes)
+            return open(f"/proc/self/fd/{found}", "rb")
     return None
 
 
@@ -47,8 +60,8 @@ def _walked(folder: str, folders: list[str]) -> Iterator[int]:
 
 
 @contextmanager
-def _opened(name: str, flags: int, place: int) -> Iterator[int]:
-    descriptor = os.open(name, flags, dir_fd=place)
+def _seen(name: str, place: int) -> Iterator[int]:
+    descriptor = os.open(name, _LOOK, dir_fd=place)
     try:
         yield descriptor
     finally:

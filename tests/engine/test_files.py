@@ -52,9 +52,13 @@ async def test_only_an_ordinary_file_is_taken(
         docker_client.remove_container(made, force=True)
 
 
-async def test_a_large_file_is_copied_whole(
-    docker_client: docker.APIClient, busybox_image: str, engine: DockerEngine, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("here", [True, False], ids=["here", "by the Engine"])
+async def test_a_large_file_is_taken_whole(
+    docker_client: docker.APIClient, busybox_image: str, engine: DockerEngine, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, *, here: bool,
+) -> None:  # fmt: skip
+    if not here:
+        monkeypatch.setattr(layer, "upper", lambda _: None)
     made = docker_client.create_container(
         busybox_image, ["sh", "-c", "yes 0123456 | head -c 3000000 > /large"],
         host_config=docker_client.create_host_config(network_mode="none"),
@@ -62,9 +66,12 @@ async def test_a_large_file_is_copied_whole(
     try:
         docker_client.start(made)
         docker_client.wait(made, timeout=60)
-        assert not await engine.copy_file(made["Id"], "/large", tmp_path / "a", most_bytes=2_999_999)
-        assert await engine.copy_file(made["Id"], "/large", tmp_path / "a", most_bytes=3_000_000)
-        assert (tmp_path / "a").read_bytes() == b"0123456\n" * 375_000
+        content, goal = b"0123456\n" * 375_000, tmp_path / "a"
+        assert not await engine.copy_file(made["Id"], "/large", goal, most_bytes=2_999_999)
+        assert await engine.copy_file(made["Id"], "/large", goal, most_bytes=3_000_000)
+        assert goal.read_bytes() == content
+        assert await engine.take_file(made["Id"], "/large", most_bytes=2_999_999) is None
+        assert await engine.take_file(made["Id"], "/large", most_bytes=3_000_000) == content
     finally:
         docker_client.remove_container(made, force=True)
 
@@ -98,7 +105,7 @@ def test_what_is_no_layer_of_an_overlay_is_not_looked_at(tmp_path: Path) -> None
     assert layer.upper({"GraphDriver": {"Name": "overlay2", "Data": {"UpperDir": "a"}}}) is None
     assert layer.upper({"GraphDriver": {"Name": "vfs", "Data": None}}) is None
     assert layer.upper({}) is None
-    assert layer.read(str(tmp_path / "none"), "/a/b", most_bytes=1) is None
+    assert not list(layer.pieces(str(tmp_path / "none"), "/a/b", most_bytes=1))
 
 
 def test_a_link_anywhere_below_a_layer_leads_nowhere(tmp_path: Path) -> None:
@@ -106,11 +113,11 @@ def test_a_link_anywhere_below_a_layer_leads_nowhere(tmp_path: Path) -> None:
     folder = tmp_path / "layer"
     (folder / "run").mkdir(parents=True)
     (folder / "run" / "place").symlink_to(tmp_path)
-    assert layer.read(str(folder), "/run/place/secret", most_bytes=64) is None
+    assert not list(layer.pieces(str(folder), "/run/place/secret", most_bytes=64))
     (folder / "run" / "file").symlink_to(tmp_path / "secret")
-    assert layer.read(str(folder), "/run/file", most_bytes=64) is None
+    assert not list(layer.pieces(str(folder), "/run/file", most_bytes=64))
     os.link(tmp_path / "secret", folder / "run" / "hard")  # which a container cannot make
-    assert layer.read(str(folder), "/run/hard", most_bytes=64) == b"of the host"
+    assert list(layer.pieces(str(folder), "/run/hard", most_bytes=64)) == [b"of the host"]
 
 
 async def _archive(name: str, content: bytes) -> AsyncIterator[bytes]:
