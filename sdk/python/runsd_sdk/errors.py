@@ -25,6 +25,7 @@ RunsdError
     └── RemoteException  the function that ran has raised; carries its exception's type, message and trace
 """
 
+import copyreg
 from collections.abc import Sequence
 from http.client import responses
 from typing import Any
@@ -38,6 +39,11 @@ from runsd_sdk.run import Reason, Run, RunProblem, RunResult, Status
 
 class RunsdError(Exception):
     """Base of all errors of the SDK."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By what it is, and not by what __init__ takes, which is mostly no message: pools of processes hand
+        # errors on, and one that cannot be unpickled breaks the whole pool.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class DaemonUnreachable(RunsdError):
@@ -154,9 +160,6 @@ class RunFailed(RunsdError):
         super().__init__(f"{result.id} {result.status}: {result.message or result.reason}")
         self.result = result
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.result,)  # pickled by what it is made of: pools of processes hand it on
-
 
 class RunTimedOut(RunFailed):
     """The run met its deadline."""
@@ -185,9 +188,6 @@ class RemoteException(RunFailed):
         self.stacktrace = problem.stacktrace
         if problem.stacktrace:
             self.add_note(f"\nIn {result.id}:\n\n{problem.stacktrace.rstrip()}\n")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.result, self.problem)
 
 
 STATUS_ERRORS: dict[int, type[APIStatusError]] = {

@@ -1,8 +1,10 @@
 """Every answer that is not a yes becomes one error of the tree."""
 
+import copy
 import json
 import pickle
 import traceback
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -91,14 +93,36 @@ def test_an_exception_of_the_function_comes_with_its_trace() -> None:
     assert TRACE in "".join(traceback.format_exception(error))
 
 
-@pytest.mark.parametrize("exit_code", [1, 3])
-def test_a_pool_of_processes_can_hand_it_on(exit_code: int) -> None:
-    with pytest.raises(errors.RunFailed) as caught:
-        errors.returned(raised({"origin": "uncaught"}, exitCode=exit_code))
-    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
-    assert type(copy) is type(caught.value)
-    assert (str(copy), copy.result) == (str(caught.value), caught.value.result)
-    assert getattr(copy, "__notes__", None) == getattr(caught.value, "__notes__", None)
+def kinds(base: type[errors.RunsdError]) -> Iterator[type[errors.RunsdError]]:
+    """Walk all kinds of an error."""
+    yield base
+    for kind in base.__subclasses__():
+        yield from kinds(kind)
+
+
+def example(kind: type[errors.RunsdError]) -> errors.RunsdError:
+    """Return an error of that kind with all that it can carry."""
+    ended = raised({"origin": "uncaught"})
+    special: dict[type, Callable[[], errors.RunsdError]] = {
+        errors.DaemonUnreachable: lambda: errors.DaemonUnreachable("gone", sent=True, silent=True),
+        errors.WaitTimeout: lambda: errors.WaitTimeout(ended, 2.5),
+        errors.InvalidSpec: lambda: errors.InvalidSpec([errors.FieldError(loc=["image"], msg="write it")]),
+        errors.RemoteException: lambda: errors.RemoteException(ended, ended.problems[0]),
+    }
+    if kind in special:
+        return special[kind]()
+    if issubclass(kind, errors.APIStatusError):
+        return kind(errors.Problem(title="No", status=418, detail="cannot", code="no"))
+    return kind(ended) if issubclass(kind, errors.RunFailed) else kind("cannot do it")
+
+
+@pytest.mark.parametrize("kind", dict.fromkeys(kinds(errors.RunsdError)))
+def test_a_pool_of_processes_can_hand_on_every_error(kind: type[errors.RunsdError]) -> None:
+    error = example(kind)
+    error.add_note("a note")
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301
+        assert type(again) is kind
+        assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
 
 
 def test_it_is_the_last_exception_and_not_one_of_a_thread() -> None:
