@@ -1,12 +1,17 @@
-"""The daemon's settings: a TOML file, overridden by ``RUNSD_<SECTION>__<KEY>``, overridden by flags."""
+"""The daemon's settings: a TOML file, overridden by ``RUNSD_<SECTION>__<KEY>``, overridden by flags.
 
+A list in a variable is JSON, or has commas between its parts.
+"""
+
+import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 import psutil
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -16,7 +21,8 @@ from runsd_sdk.spec import Cpu, Memory
 from runsd.errors import Refused
 
 _PREFIX = "RUNSD_"
-_LISTS = ("allow", "extra_index_urls", "find_links", "local")
+# A glob may begin with a bracket too: [ab]*/image.
+_JSON_LIST = re.compile(r'\s*\[\s*("|\]\s*$)')
 
 
 def _is_size(value: str | int) -> str | int:
@@ -385,5 +391,24 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str
     for variable, text in sorted(environment.items()):
         if variable.startswith(_PREFIX) and "__" in variable:
             section, _, key = variable.removeprefix(_PREFIX).lower().partition("__")
-            value = [part for part in text.split(",") if part] if key in _LISTS else text
-            yield variable, f"{section}.{key}", value
+            name = f"{section}.{key}"
+            yield variable, name, _listed(text, name, variable) if _is_list(section, key) else text
+
+
+def _is_list(section: str, key: str) -> bool:
+    model = Settings.model_fields.get(section)
+    field = getattr(model.annotation, "model_fields", {}).get(key) if model else None
+    return field is not None and get_origin(field.annotation) is list
+
+
+def _listed(text: str, name: str, variable: str) -> Any:
+    """Read a list as JSON, or as what stands between commas."""
+    if not _JSON_LIST.match(text):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return json.loads(text)
+    except ValueError as failure:
+        raise Refused(
+            f"cannot use {name} from {variable}: it begins as a JSON list, and is none ({failure});"
+            ' write ["a", "b"], or a,b'
+        ) from failure

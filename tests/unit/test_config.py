@@ -120,16 +120,24 @@ def test_a_file_that_is_no_toml_and_one_that_is_missing_are_named(file: Path, tm
         load(tmp_path / "nowhere", environment={})
 
 
-def test_a_list_in_the_environment_is_written_with_commas(file: Path) -> None:
-    links = {"RUNSD_ENVIRONMENTS__FIND_LINKS": "/a,/b"}
-    settings = loaded(
-        file, RUNSD_IMAGES__ALLOW="runsd/*,alpine", RUNSD_NETWORK__ALLOW="lan", **links
-    ).settings
-    assert settings.environments.find_links == ["/a", "/b"]
-    assert settings.images.allow == ["runsd/*", "alpine"]
+@pytest.mark.parametrize("text", ["/a,/b", " /a , /b,", '["/a", "/b"]', ' [ "/a","/b" ] '])
+def test_a_list_in_the_environment_is_json_or_written_with_commas(file: Path, text: str) -> None:
+    links = {"RUNSD_ENVIRONMENTS__FIND_LINKS": text, "RUNSD_ENVIRONMENTS__EXTRA_INDEX_URLS": "[]"}
+    settings = loaded(file, RUNSD_SOURCES__LOCAL=text, **links).settings
+    assert settings.environments.find_links == settings.sources.local == ["/a", "/b"]
+    assert settings.environments.extra_index_urls == []
+
+
+def test_a_glob_in_the_environment_may_begin_with_a_bracket(file: Path) -> None:
+    settings = loaded(file, RUNSD_IMAGES__ALLOW="[ab]*/c,alpine", RUNSD_NETWORK__ALLOW="lan").settings
+    assert settings.images.allow == ["[ab]*/c", "alpine"]
     assert settings.network.allow == ["lan"]
-    assert loaded(file, RUNSD_SOURCES__LOCAL="/srv/git,/home").settings.sources.local == ["/srv/git", "/home"]
-    assert "sources.local" in refusal(file, RUNSD_SOURCES__LOCAL="git")
+
+
+@pytest.mark.parametrize("text", ["git", '["/a"', '["/a"],["/b"]', '["/a", 5]'])
+def test_a_list_in_the_environment_that_cannot_be_used_is_named(file: Path, text: str) -> None:
+    said = refusal(file, RUNSD_SOURCES__LOCAL=text)
+    assert "cannot use sources.local from RUNSD_SOURCES__LOCAL: " in said
 
 
 def test_the_hosts_capacity_is_what_was_said_or_what_is_there_less_the_reserve(file: Path) -> None:
