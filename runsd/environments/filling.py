@@ -53,7 +53,7 @@ class Filling:
             entrypoint=["python"],
             args=None,
             env={},
-            labels={WORKSHOP: self._instance},
+            labels=self._workshop.labels,
             cpu_milli=1000,
             memory_bytes=64 * _MIB,
             shm_bytes=_MIB,

@@ -105,7 +105,7 @@ def test_problems_of_processes_that_daft_starts_are_seen(client: RunsClient, tmp
     (tmp_path / "requirements.txt").write_text(requirements)
     result = client.create_python(
         tmp_path, function="folder/adding.py:add_up", version="3.11", requirements="requirements.txt",
-        network="none",
+        network="none", retries={"limit": 2, "on": ["exited:134", "exited:139"]},
     ).wait(check=True)  # fmt: skip
     assert result.stdout.endswith("{'text': [321]}\n")
     (problem,) = result.problems
