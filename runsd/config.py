@@ -269,6 +269,19 @@ class TelemetrySettings(_Section):
     )
 
 
+class SecretSettings(_Section):
+    """Secrets: the key that they are encrypted with, and where runs find those that are files."""
+
+    key_file: Path | None = Field(
+        None,
+        description="the file with their keys, made when it is needed; in the data directory when not set",
+    )
+    directory: Path | None = Field(
+        None,
+        description="where secrets that are files are for live runs, on a tmpfs; found out when not set",
+    )
+
+
 class Settings(_Section):
     """All settings, section by section."""
 
@@ -284,6 +297,7 @@ class Settings(_Section):
     sources: SourceSettings = SourceSettings()
     environments: EnvironmentSettings = EnvironmentSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    secrets: SecretSettings = SecretSettings()
 
     @property
     def host_cpu_milli(self) -> int:

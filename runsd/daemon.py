@@ -18,11 +18,12 @@ from runsd.api.services import Services
 from runsd.climb import Climb
 from runsd.clock import SteadyClock, boot_id, since_boot_us
 from runsd.config import Settings
-from runsd.datadir import LOGS, STATE, UPLOADS, held
+from runsd.datadir import KEY, LOGS, STATE, UPLOADS, held
 from runsd.engine.docker import DockerEngine
 from runsd.engine.port import EngineFacts
 from runsd.environments.environments import Environments
 from runsd.ids import Ids
+from runsd.keyring import Keyring
 from runsd.logs.capture import LogWriter
 from runsd.logs.database import open_logs
 from runsd.logs.kept import KeptLogs
@@ -41,6 +42,7 @@ from runsd.store.events import Events
 from runsd.store.programs import Programs
 from runsd.store.retention import Retention
 from runsd.store.runs import Runs
+from runsd.store.secrets import Secrets
 from runsd.store.timers import Reading, Timers
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
@@ -107,6 +109,8 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         runs = Runs(db, clock=clock, new_id=new_id, hostname=hostname, price_usd=price)
         attempts = Attempts(db, clock=clock)
         volumes = Volumes(db, clock=clock, new_id=new_id)
+        keyring = Keyring(settings.secrets.key_file or places.data_dir / KEY)
+        secrets = Secrets(db, keyring, clock=clock)
         samples = Samples(logs_db)
         cap = settings.logs.max_bytes_per_attempt
         writer = LogWriter(logs_db, clock=clock, signals=signals, max_bytes=cap)
@@ -224,6 +228,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             programs=programs,
             events=Events(db),
             volumes=volumes,
+            secrets=secrets,
             engine_volumes=engine_volumes,
             uploads=uploads,
             sources=sources,

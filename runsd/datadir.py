@@ -12,6 +12,7 @@ STATE = "runsd.db"
 LOGS = "logs.db"
 UPLOADS = Path("sources", "uploads")
 LOCK = "lock"
+KEY = "secrets.key"
 RESTORING = "restoring"
 """Stands in the directory while a backup is being put into it: what is there is not whole."""
 

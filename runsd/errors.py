@@ -5,6 +5,7 @@ RunsdError
 │   └── TooLarge            it is more than this host takes (413)
 ├── Unknown          no such thing (404)
 ├── Conflicting      right, but not in this state (409)
+│   └── SecretsLocked       the key of secrets is missing, unfit or another one (409)
 ├── NotNow           right, but the host cannot take it at the moment (503)
 ├── SourceFailed     what a run is made of cannot be had (422)
 ├── DependenciesFailed   a Python run's environment cannot be made: the run's own end, never an answer
@@ -59,6 +60,12 @@ class Conflicting(RunsdError):
     """A request that the current state forbids."""
 
     code = "conflict"
+
+
+class SecretsLocked(Conflicting):
+    """Secrets that cannot be encrypted or decrypted: the sentence says what is wrong with their key."""
+
+    code = "secrets_locked"
 
 
 class NotNow(RunsdError):

@@ -30,6 +30,11 @@ class Step(StrEnum):
     CANCEL = "cancel"  # commit: a cancel is asked for, or ends a queued run
     CHANGE = "change"  # commit: another deadline, other labels
     EXPIRE = "expire"  # commit: queued for too long
+    ADD_KEY = "add_key"  # file: secrets have a key, or another one
+    SET_SECRET = "set_secret"  # commit: a secret has a value  # noqa: S105
+    DELETE_SECRET = "delete_secret"  # commit: a secret is gone  # noqa: S105
+    RESEAL_SECRETS = "reseal_secrets"  # commit: all are encrypted with the newest key
+    DROP_KEYS = "drop_keys"  # file: the older ones are gone
     FETCH_SOURCE = "fetch_source"  # git: a repository's mirror has the commit that a run needs
     STORE_UPLOAD = "store_upload"  # file: a source that was sent is there, whole
     ADMIT = "admit"  # commit: an attempt is made

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from runsd.backup import FORMAT, MANIFEST, Manifest, require_sound
-from runsd.datadir import LOCK, LOGS, RESTORING, STATE, UPLOADS, held
+from runsd.datadir import KEY, LOCK, LOGS, RESTORING, STATE, UPLOADS, held
 from runsd.errors import NotNow, Refused, RunsdError
 from runsd.files import private, require_room, sync_directory, sync_file
 from runsd.logs import database as logs
@@ -33,7 +33,7 @@ def restore(file: Path, data_dir: Path) -> Manifest:
     with _reported(file), held(data_dir, to_restore=True):
         if (data_dir / RESTORING).exists():
             _clear(data_dir)  # a restore was killed here
-        if present := sorted(entry.name for entry in data_dir.iterdir() if entry.name != LOCK):
+        if present := sorted(entry.name for entry in data_dir.iterdir() if entry.name not in (LOCK, KEY)):
             raise Refused(
                 f"cannot restore into {data_dir}: it is not empty ({', '.join(present[:3])}); move what is"
                 " there away, or choose another --data-dir"

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from pydantic import BaseModel
-from runsd_sdk import host, run, spec
+from runsd_sdk import host, run, secret, spec
 from runsd_sdk.wire import Answer
 
-from runsd.api import events, logs, programs, runs, sources, system, usage, volumes
+from runsd.api import events, logs, programs, runs, secrets, sources, system, usage, volumes
 from runsd.api.call import MIB, Handler, NoQuery, Query
 from runsd.api.streams import NDJSON, SSE, TEXT
 from runsd.metrics import CONTENT_TYPE
@@ -61,6 +61,9 @@ ROUTES: Final = (
     Route("GET", "/v1/volumes", volumes.page, host.VolumeList),
     Route("GET", _VOLUME, volumes.get, host.Volume),
     Route("DELETE", _VOLUME, volumes.delete, None, status=204),
+    Route("GET", "/v1/secrets", secrets.page, host.SecretList),
+    Route("PUT", "/v1/secrets/{name}", secrets.set, host.Secret, secret.SecretValue),
+    Route("DELETE", "/v1/secrets/{name}", secrets.delete, None, status=204),
     Route("POST", "/v1/sources", sources.create, host.Source, takes=sources.TAR, status=201),
     Route("GET", "/v1/sources/{id}", sources.get, host.Source),
     Route("GET", "/v1/usage", usage.month, host.Usage, query=usage.UsageQuery, media=(usage.CSV,)),

@@ -15,7 +15,7 @@ from runsd_sdk.spec import RunSpec
 
 from runsd import intake
 from runsd.admission import held
-from runsd.api import programs
+from runsd.api import programs, secrets
 from runsd.api.call import Call, Query, Reply, validated
 from runsd.clock import instant, micros
 from runsd.engine.port import Stream
@@ -75,6 +75,7 @@ async def create_batch(call: Call) -> Reply:
         for n, spec in enumerate(call.body.runs)
     ]
     await programs.check_sources(call, specs, batch=True)
+    await secrets.check(call, specs)
     submission = Submission(
         call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()), one=False
     )
@@ -259,6 +260,7 @@ async def _submit(
     services = call.services
     full = intake.accept(spec, services.settings, services.largest_run)
     await programs.check_sources(call, [full])
+    await secrets.check(call, [full])
     accepted = await services.runs.submit(
         Submission(
             call.project,

@@ -19,6 +19,7 @@ from runsd.store.events import Events
 from runsd.store.programs import Programs
 from runsd.store.retention import Retention
 from runsd.store.runs import Runs
+from runsd.store.secrets import Secrets
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
 from runsd.supervise.disk import DiskWatch
@@ -43,6 +44,7 @@ class Services:
     programs: Programs
     events: Events
     volumes: Volumes
+    secrets: Secrets
     engine_volumes: EngineVolumes
     uploads: Uploads
     sources: Sources

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, fields
@@ -42,6 +43,11 @@ class SpecOptions:
         typer.Option("--env", "-e", metavar="K[=V]", help="Variable; without =V its value here."),
     ] = None
     env_file: Annotated[Path | None, typer.Option(metavar="F", help="A file of K=V lines.")] = None
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=K|:/path]", help="Secret, as variable NAME or K, or as a file below"
+                     " /run/secrets.", autocompletion=select.complete_secret),
+    ] = None  # fmt: skip
     cpus: Annotated[str | None, typer.Option(metavar="N", help="Processor cores, such as 2 or 0.5.")] = None
     memory: Annotated[
         str | None, typer.Option("--memory", "-m", metavar="SIZE", help="Memory, such as 512m or 4g.")
@@ -107,6 +113,7 @@ def spec_fields(options: SpecOptions) -> Json:
         "name": options.name,
         "labels": pairs(options.label, "--label"),
         "env": environment(options.env_file, options.env),
+        "secrets": [secret(text) for text in options.secret or ()] or None,
         "resources": {"requests": _said(requests)} if _said(requests) else None,
         "volumeMounts": [mount(text) for text in options.volume or ()] or None,
         "workdir": options.workdir,
@@ -151,6 +158,14 @@ def mount(text: str) -> Json:
         raise typer.BadParameter(said, param_hint="--volume")
     found: Json = {"volumeId": volume, "mountPath": rest[0]}
     return found | {"readOnly": True} if rest[1:] == ["ro"] else found
+
+
+def secret(text: str) -> Json:
+    """Read ``NAME``, ``NAME=K`` or ``NAME:/path``."""
+    name, mark, place = re.fullmatch(r"([^=:]*)([=:]?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    if not name or (mark and not place):
+        raise typer.BadParameter("write NAME, NAME=K or NAME:/run/secrets/file", param_hint="--secret")
+    return {"name": name, "path" if mark == ":" else "env": place or name}
 
 
 def pairs(texts: Sequence[str] | None, option: str) -> dict[str, str] | None:

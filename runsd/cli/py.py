@@ -44,6 +44,9 @@ Requirements = Annotated[
 Git = Annotated[
     str | None, typer.Option(metavar="URL[@REF]", help="A repository, instead of the directory you are in.")
 ]
+GitSecret = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A secret that opens the repository of --git.")
+]
 BaseImage = Annotated[str | None, typer.Option("--image", metavar="IMAGE", help="Another base image.")]
 
 
@@ -60,6 +63,7 @@ def py(
     with_: Packages = None,
     requirements: Requirements = None,
     git: Git = None,
+    git_secret: GitSecret = None,
     image: BaseImage = None,
     detach: Detach = False,
     json: JsonFlag = False,
@@ -77,7 +81,7 @@ def py(
     fields: Json = {**spec_fields(options), "python": program}
     if image is not None:
         fields["image"] = image
-    repository = None if git is None else _repository(git)
+    repository = _repository(git, git_secret)
 
     def spec(client: "RunsClient") -> Json:
         return {**fields, "source": repository or _uploaded(client, target if module is None else None)}
@@ -140,12 +144,17 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"it has no {name}")
 
 
-def _repository(text: str) -> Json:
+def _repository(text: str | None, secret: str | None) -> Json | None:
+    if text is None:
+        if secret is not None:
+            raise typer.BadParameter("it is for a repository; name one by --git", param_hint="--git-secret")
+        return None
     found = _REPOSITORY.fullmatch(text)
     if found is None:
         said = f"{text!r} is not URL or URL@REF; write https://…, ssh://…, git@host:… or /path"
         raise typer.BadParameter(said, param_hint="--git")
-    return {"git": {name: value for name, value in found.groupdict().items() if value is not None}}
+    named = {**found.groupdict(), "secret": secret}
+    return {"git": {name: value for name, value in named.items() if value is not None}}
 
 
 def _uploaded(client: "RunsClient", target: str | None) -> Json:

@@ -1,4 +1,4 @@
-"""The command ``runsd``: the daemon, its doctor, its backups and its own description."""
+"""The command ``runsd``: the daemon, its doctor, its backups, the key of secrets and its own description."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from runsd import __version__, config, logging, places
-from runsd.cli import backup
+from runsd.cli import backup, secrets
 from runsd.errors import RunsdError
 
 app = typer.Typer(
@@ -74,6 +74,7 @@ def doctor(
 
 app.command()(backup.backup)
 app.command()(backup.restore)
+app.add_typer(secrets.app, name="secrets")
 
 
 @app.command()

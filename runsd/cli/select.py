@@ -40,6 +40,11 @@ def complete_volume(incomplete: str) -> list[str]:
     return _completed(incomplete, lambda client: (volume.name for volume in client.volumes.list()))
 
 
+def complete_secret(incomplete: str) -> list[str]:
+    """Return names of secrets that begin so, for the shell; nothing when the daemon is slow."""
+    return _completed(incomplete, lambda client: (secret.name for secret in client.secrets.list()))
+
+
 def _completed(incomplete: str, words: "Callable[[RunsClient], Iterable[str]]") -> list[str]:
     from runsd_sdk import RunsClient, RunsdError
 

@@ -21,6 +21,7 @@ from runsd.store.events import add_event, add_events
 from runsd.store.listing import RunFilter
 from runsd.store.programs import inherit_lock
 from runsd.store.rows import fresh_run, run_of
+from runsd.store.secrets import give_secrets
 from runsd.store.volumes import resolve_mounts
 
 SQL = statements(Path(__file__).with_name("runs.sql"))
@@ -81,7 +82,7 @@ class Runs:
         """Accept all runs of a submission in one transaction; they survive a power cut when this returns.
 
         ``check`` may raise what forbids to accept any; a repetition is answered all the same. Raises
-        Conflicting when the key was used with another request, Refused for an unknown volume.
+        Conflicting when the key was used with another request, Refused for an unknown volume or secret.
         """
 
         def job(db: sqlite3.Connection) -> Accepted:
@@ -190,6 +191,7 @@ class Runs:
             db.executemany(SQL["insert_label"], labels)
         if volumes:
             db.executemany(SQL["insert_volume"], volumes)
+        give_secrets(db, submission.project, pairs, one=submission.one)
         if submission.kept.lock and submission.rerun_of is not None:
             for id in ids:
                 inherit_lock(db, id, submission.rerun_of)

@@ -93,7 +93,9 @@ def template(method: str, path: str) -> str:
     if (method, plain) in OPERATIONS:
         return plain
     return next(
-        str(p) for m, p in OPERATIONS if m == method and re.fullmatch(re.sub("{id}", "[^/]+", p), plain)
+        str(p)
+        for m, p in OPERATIONS
+        if m == method and re.fullmatch(re.sub("{id}|{name}", "[^/]+", p), plain)
     )
 
 
@@ -109,8 +111,11 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
         source = call("POST", "/v1/sources", content=TAR, headers={"Content-Type": "application/x-tar"})
     call("GET", f"/v1/sources/{source['id']}")
     volume = call("POST", "/v1/volumes", json={"name": "documented", "labels": {"k": "v"}})
+    call("PUT", "/v1/secrets/DOCUMENTED", json={"value": "hush"})
+    call("GET", "/v1/secrets")
     mounts = [{"volumeId": "documented", "mountPath": "/data"}]
     whole = SLOW | {"volumeMounts": mounts, "retries": {"limit": 1}, "labels": {"k": "v"}, "name": "n"}
+    whole |= {"secrets": ["DOCUMENTED", {"name": "DOCUMENTED", "path": "file"}]}
     (slow,) = call("POST", "/v1/runs/batch", json={"runs": [whole]})["data"]
     here = f"/v1/runs/{slow['id']}"
     for path in (
@@ -147,13 +152,14 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
         call("GET", path)
     call("DELETE", f"/v1/runs/{slow['id']}")
     call("DELETE", "/v1/volumes/documented")
+    call("DELETE", "/v1/secrets/DOCUMENTED")
     succeeded = {(method, path) for method, path, status in call.seen if status < 300}
     assert succeeded == OPERATIONS.keys()
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_every_refusal_is_as_the_document_says(method: str, path: str, call: Checked) -> None:
-    here = path.replace("{id}", "nothing")
+    here = path.replace("{id}", "nothing").replace("{name}", "nothing")
     call(method, f"{here}?colour=red")
     call(method, here, headers={"Runsd-Project": "secret"})
     if "requestBody" in OPERATIONS[method, path]:

@@ -21,7 +21,7 @@ from runsd.store import usage
 
 # Tables of few rows, and indexes of the runs that are not over, may be read whole.
 SMALL = re.compile(
-    r"SCAN (CONSTANT ROW|json_each|value|meta|volumes|v|unfinished|\S+ USING (COVERING )?INDEX"
+    r"SCAN (CONSTANT ROW|json_each|value|meta|volumes|secret_values|v|unfinished|\S+ USING (COVERING )?INDEX"
     r" runs_(queue|live|backing_off|expiring))"
 )
 # Counting reads the pages of the smallest index: about a millisecond for a million runs, once a minute.

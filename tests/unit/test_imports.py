@@ -16,6 +16,7 @@ LEAVES = {
     "runsd.ids",
     "runsd.faults",
     "runsd.files",
+    "runsd.keyring",
     "runsd.migrations",
     "runsd.processes",
     "runsd.signals",
@@ -50,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.config": {"runsd_sdk", "runsd.errors"},
     "runsd.ids": {"runsd.clock"},
     "runsd.files": {"runsd_sdk.quantity", "runsd.errors"},
+    "runsd.keyring": {"runsd.errors", "runsd.faults", "runsd.files"},
     "runsd.datadir": {"runsd.errors"},
     "runsd.migrations": {"runsd.errors", "runsd.faults", "runsd.files"},
     "runsd.sqlite": {"runsd.errors", "runsd.faults", "runsd.migrations", "runsd.writer"},
@@ -92,6 +94,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.cli": {"runsd_sdk", "runsd.config", "runsd.errors"},
     "runsd.cli.runsd": {"runsd_sdk", "runsd", "runsd.cli"},
     "runsd.cli.backup": {"runsd_sdk", *LEAVES, "runsd.places", "runsd.backup", "runsd.restore"},
+    "runsd.cli.secrets": {*LEAVES, "runsd.places", "runsd.datadir", "runsd.rotation"},
+    "runsd.rotation": LEAVES | {"runsd.datadir", "runsd.store.secrets"},
     "runsd.backup": LEAVES | {"runsd.datadir", "runsd.sources.carried"},
     "runsd.restore": LEAVES
     | {

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     )
     from runsd_sdk.function import Function
     from runsd_sdk.handle import FunctionHandle, RunHandle
-    from runsd_sdk.host import Health, Info, Problem, Source, Usage, Volume
+    from runsd_sdk.host import Health, Info, Problem, Secret, Source, Usage, Volume
     from runsd_sdk.python import Entrypoint, GitSource, PythonSpec, SourceSpec
     from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
+    from runsd_sdk.secret import SecretUse
     from runsd_sdk.spec import Requests, Resources, Retries, RunSpec, VolumeMount
 
 _HOME = {
@@ -53,9 +54,10 @@ _HOME = {
     " RunOutOfMemory RunTimedOut RunsdError ServerError TooLarge Unauthorized Unprocessable WaitTimeout",
     "function": "Function",
     "handle": "FunctionHandle RunHandle",
-    "host": "Health Info Problem Source Usage Volume",
+    "host": "Health Info Problem Secret Source Usage Volume",
     "python": "Entrypoint GitSource PythonSpec SourceSpec",
     "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
+    "secret": "SecretUse",
     "spec": "Requests Resources Retries RunSpec VolumeMount",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
@@ -105,6 +107,8 @@ __all__ = [
     "RunTimedOut",
     "RunsClient",
     "RunsdError",
+    "Secret",
+    "SecretUse",
     "ServerError",
     "Source",
     "SourceSpec",

@@ -10,6 +10,7 @@ from typing import Self, Unpack
 from runsd_sdk import address, calls, fields, flows, streams
 from runsd_sdk.async_function import AsyncFunctions
 from runsd_sdk.async_handle import AsyncRunHandle
+from runsd_sdk.async_secrets import AsyncSecrets
 from runsd_sdk.async_volumes import AsyncVolumes
 from runsd_sdk.calls import Stream
 from runsd_sdk.fields import ProgramFields, SpecFields
@@ -40,6 +41,7 @@ class AsyncRunsClient:
         self._driver = AsyncDriver(address.find(host, api_key=api_key, project=project), self._link)
         self.volumes = AsyncVolumes(self._driver)
         self.function = AsyncFunctions(self, self._driver)
+        self.secrets = AsyncSecrets(self._driver)
 
     async def close(self) -> None:
         """Close all connections."""

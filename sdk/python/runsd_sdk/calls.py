@@ -9,7 +9,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from urllib.parse import quote
 
 from runsd_sdk import fields
-from runsd_sdk.host import Health, Info, Source, Usage, Volume, VolumeList
+from runsd_sdk.host import Health, Info, Secret, SecretList, Source, Usage, Volume, VolumeList
 from runsd_sdk.run import (
     Event,
     EventList,
@@ -22,6 +22,7 @@ from runsd_sdk.run import (
     RunResult,
     Why,
 )
+from runsd_sdk.secret import SecretValue
 from runsd_sdk.spec import RunPatch, VolumeSpec
 from runsd_sdk.wire import Answer, format_instant
 
@@ -269,6 +270,28 @@ def delete_volume(volume: str) -> Call[None]:
     return Call(method="DELETE", path=f"/v1/volumes/{_segment(volume)}", parse=_nothing)
 
 
+def set_secret(name: str, value: str) -> Call[Secret]:
+    """Make a secret, or give it another value for later runs."""
+    fields.validated(SecretValue, {"value": value})
+    return Call(
+        method="PUT",
+        path=_secret(name),
+        parse=Secret.model_validate_json,
+        body=json.dumps({"value": value}).encode(),
+        headers=(("Content-Type", JSON),),
+    )
+
+
+def list_secrets() -> Call[SecretList]:
+    """Ask for the names of all secrets of the project."""
+    return _get("/v1/secrets", SecretList)
+
+
+def delete_secret(name: str) -> Call[None]:
+    """Delete a secret; runs that were submitted with it keep what they were given."""
+    return Call(method="DELETE", path=_secret(name), parse=_nothing)
+
+
 def upload(archive: Pieces) -> Call[Source]:
     """Send a source. The same bytes are the same source, so it can be sent again."""
     return Call(
@@ -329,6 +352,10 @@ def _patch(run_id: str, body: fields.Json) -> Call[Run]:
 
 def _run(run_id: str, *below: str) -> str:
     return "/".join(("/v1/runs", _segment(run_id), *below))
+
+
+def _secret(name: str) -> str:
+    return f"/v1/secrets/{_segment(name)}"
 
 
 def _events_path(run_id: str | None) -> str:

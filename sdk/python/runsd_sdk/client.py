@@ -16,6 +16,7 @@ from runsd_sdk.host import Health, Info, Source, Usage
 from runsd_sdk.link import Link
 from runsd_sdk.python import SourceSpec
 from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunProblems, RunResult, Why
+from runsd_sdk.secrets import Secrets
 from runsd_sdk.volumes import Volumes
 
 
@@ -40,6 +41,7 @@ class RunsClient:
         self._driver = SyncDriver(address.find(host, api_key=api_key, project=project), self._link)
         self.volumes = Volumes(self._driver)
         self.function = Functions(self, self._driver)
+        self.secrets = Secrets(self._driver)
 
     def close(self) -> None:
         """Close all connections."""

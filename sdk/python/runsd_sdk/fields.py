@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from runsd_sdk.errors import InvalidSpec
 from runsd_sdk.host import FieldError
 from runsd_sdk.python import ENTRYPOINTS, PythonSpec, SourceSpec
+from runsd_sdk.secret import SecretUse
 from runsd_sdk.spec import Batch, Resources, Retries, RunSpec, VolumeMount
 from runsd_sdk.wire import Body
 
@@ -24,6 +25,7 @@ class CommonFields(TypedDict, total=False):
 
     image: str | None
     env: Mapping[str, str]
+    secrets: Sequence[SecretUse | Mapping[str, Any] | str]
     resources: Resources | Mapping[str, Any]
     volume_mounts: Sequence[VolumeMount | Mapping[str, Any]]
     timeout_seconds: int

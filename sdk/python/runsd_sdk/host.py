@@ -1,4 +1,4 @@
-"""What the host answers about itself: volumes, sources, usage, health, capacity, problems."""
+"""What the host answers about itself: volumes, secrets, sources, usage, health, capacity, problems."""
 
 from enum import StrEnum
 from typing import Any
@@ -22,6 +22,21 @@ class VolumeList(Answer):
     """All volumes of a project, by name."""
 
     data: list[Volume]
+
+
+class Secret(Answer):
+    """A secret, without its value: that is for runs alone."""
+
+    name: str
+    project: str
+    created_at: Instant
+    updated_at: Instant
+
+
+class SecretList(Answer):
+    """All secrets of a project, by name."""
+
+    data: list[Secret]
 
 
 class Source(Answer):

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
+from runsd_sdk.secret import SecretName
 from runsd_sdk.wire import Body
 
 DEFAULT_VERSION = "3.12"
@@ -144,10 +145,15 @@ class PythonSpec(Body):
 
 
 class GitSource(Body):
-    """A commit of a repository; without ``ref`` the newest of its default branch."""
+    """A commit of a repository; without ``ref`` the newest of its default branch.
+
+    ``secret`` names the credentials for a private one: a token or ``user:token`` for https, a private key for
+    ssh.
+    """
 
     url: Annotated[str, StringConstraints(min_length=1, max_length=2048), AfterValidator(_url)]
     ref: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_ref)] | None = None
+    secret: SecretName | None = None
 
 
 class SourceSpec(Body):

@@ -15,6 +15,7 @@ from pydantic import (
 
 from runsd_sdk import quantity
 from runsd_sdk.python import DEFAULT_VERSION, PythonSpec, SourceSpec
+from runsd_sdk.secret import SecretUse, conflict
 from runsd_sdk.wire import Body
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -184,6 +185,7 @@ class RunSpec(Body):
     command: Arguments | None = None
     args: Arguments | None = None
     env: Env = {}
+    secrets: Annotated[list[SecretUse], Field(max_length=64)] = []
     resources: Resources = Resources()
     volume_mounts: Annotated[list[VolumeMount], Field(max_length=64)] = []
     timeout_seconds: TimeoutSeconds = 3600
@@ -207,6 +209,20 @@ class RunSpec(Body):
         if self.image is not None or self.python is None:
             return self.image or ""
         return f"python:{self.python.version or DEFAULT_VERSION}-slim"
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """The secrets without which it cannot be carried out, each once."""
+        git = None if self.source is None else self.source.git
+        fetching = [] if git is None or git.secret is None else [git.secret]
+        return tuple(dict.fromkeys([*(use.name for use in self.secrets), *fetching]))
+
+    @field_validator("secrets")
+    @classmethod
+    def _secrets_have_places(cls, value: list[SecretUse], info: ValidationInfo) -> list[SecretUse]:
+        if (said := conflict(value, info.data.get("env", {}))) is not None:
+            raise ValueError(said)
+        return value
 
     @field_validator("source")
     @classmethod

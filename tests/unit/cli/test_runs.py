@@ -15,6 +15,7 @@ from runsd.cli import output, runs
 COMMANDS = {
     "run", "py", "map", "ps", "show", "why", "wait", "logs", "cancel", "rerun", "extend", "rm", "result",
     "problems", "stats", "events", "usage", "volume create", "volume ls", "volume show", "volume rm",
+    "secret set", "secret ls", "secret rm",
 }  # fmt: skip
 
 

@@ -17,8 +17,10 @@ from runsd_sdk import (
     RunHandle,
     RunsClient,
 )
+from runsd_sdk.async_secrets import AsyncSecrets
 from runsd_sdk.async_volumes import AsyncVolumes
 from runsd_sdk.fields import SpecFields
+from runsd_sdk.secrets import Secrets
 from runsd_sdk.spec import RunSpec
 from runsd_sdk.volumes import Volumes
 
@@ -28,6 +30,7 @@ PAIRS: list[tuple[type, type]] = [
     (FunctionHandle, AsyncFunctionHandle),
     (Function, AsyncFunction),
     (Volumes, AsyncVolumes),
+    (Secrets, AsyncSecrets),
 ]
 AT_ONCE = {"with_options"}  # asks nobody
 
