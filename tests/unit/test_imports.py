@@ -23,7 +23,8 @@ LEAVES = {
     "runsd.sqlite",
 }
 PURE = {
-    "runsd.run", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.problems", "runsd.retry",
+    "runsd.run", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.mask", "runsd.problems",
+    "runsd.retry",
     *(f"runsd.telemetry.{room}" for room in (
         "amounts", "bucket", "calls", "conventions", "environment", "exceptions", "facts", "reading", "rows",
         "series", "sums", "view",
