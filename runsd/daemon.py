@@ -30,6 +30,7 @@ from runsd.logs.kept import KeptLogs
 from runsd.logs.reader import LogReader
 from runsd.logs.samples import Samples
 from runsd.metrics import Metrics
+from runsd.places import default_socket
 from runsd.signals import Signals
 from runsd.sockets import listening_socket
 from runsd.sources.collector import Collector
@@ -55,6 +56,7 @@ from runsd.supervise.reconcile import Reconciler
 from runsd.supervise.sandbox import Workshop
 from runsd.supervise.sandboxes import Sandboxes
 from runsd.supervise.scheduler import Scheduler
+from runsd.supervise.secret_files import SecretFiles
 from runsd.supervise.supervisor import Supervisor
 from runsd.supervise.timekeeper import Timekeeper
 from runsd.supervise.tools import Tools
@@ -117,8 +119,12 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         host = settings.engine.host
         usage = UsageMeter(engine, samples, host=host, instance=instance, clock=clock)
         engine_here = host.startswith("unix://")
+        secret_files = SecretFiles.placed(
+            settings.secrets.directory, default_socket().parent / "secrets",
+            instance=instance, engine_here=engine_here,
+        )  # fmt: skip
         telemetry = Telemetry(
-            logs_db, engine, data_dir=places.data_dir, live=attempts.live_attempt,
+            logs_db, engine, data_dir=places.data_dir, live=attempts.live_attempt, mask_of=secrets.mask,
             settings=settings.telemetry, engine_here=engine_here, signals=signals,
         )  # fmt: skip
         stack.push_async_callback(telemetry.close)
@@ -177,6 +183,8 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             attempts=attempts,
             programs=programs,
             volumes=volumes,
+            secrets=secrets,
+            secret_files=secret_files,
             sources=sources,
             environments=environments,
             images=Images(engine, inactivity_s=settings.engine.pull_inactivity_seconds),
@@ -209,7 +217,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         )
         engine_volumes = EngineVolumes(engine, volumes, instance=instance)
         reconciler = Reconciler(
-            engine, attempts, supervisor, monitor, usage, engine_volumes,
+            engine, attempts, supervisor, monitor, usage, engine_volumes, secret_files,
             instance=instance, signals=signals, clock=clock,
         )  # fmt: skip
         timekeeper = Timekeeper(timers, boot=boot, clock=clock, signals=signals)
@@ -229,6 +237,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             events=Events(db),
             volumes=volumes,
             secrets=secrets,
+            secret_files=secret_files,
             engine_volumes=engine_volumes,
             uploads=uploads,
             sources=sources,
@@ -290,6 +299,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             await runner.cleanup()
             await supervisor.detach()
             await sandboxes.close()
+            await secret_files.close()
             await telemetry.close()
             for loop in loops:
                 loop.cancel()

@@ -48,6 +48,7 @@ class Step(StrEnum):
     BUILD_ENVIRONMENT = "build_environment"  # Engine: the image with its Python packages is made
     PUT_FILES = "put_files"  # Engine: files of a program are put into a container that nobody starts
     COMMIT_IMAGE = "commit_image"  # Engine: that becomes an image
+    LAY_OUT_SECRETS = "lay_out_secrets"  # file: secrets are where the container will find them
     CREATE = "create"  # Engine: the container is made
     CREATED = "created"  # commit: the container's id
     UNMADE = "unmade"  # commit: it can never be started, and is made anew
@@ -64,6 +65,7 @@ class Step(StrEnum):
     FINISH = "finish"  # commit: outcome and bill
     RETRY = "retry"  # commit: outcome and bill of an attempt, another follows
     REMOVE = "remove"  # Engine: the container is removed
+    CLEAR_SECRETS = "clear_secrets"  # file: its secrets are gone
     MARK_LOGS = "mark_logs"  # commit: output of ended runs is about to be deleted
     FORGET_LOGS = "forget_logs"  # commit: some of it is gone
     FORGET = "forget"  # commit: a deleted run is gone

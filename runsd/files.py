@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
 from runsd_sdk.quantity import format_bytes
 
 from runsd.errors import NotNow
@@ -57,6 +58,20 @@ def require_room(place: Path, needed: int, purpose: str) -> None:
             f" {format_bytes(free)} are free; make room and try again",
             code="disk",
         )
+
+
+def existing(path: Path) -> Path:
+    """Return the path, or the nearest directory above it that is there."""
+    return next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
+
+
+def file_system(path: Path) -> str:
+    """Return the kind of file system that holds a path."""
+    real = path.resolve()
+    mounted = [part for part in psutil.disk_partitions(all=True) if real.is_relative_to(part.mountpoint)]
+    # Of mounts at one place the last covers those before it.
+    longest = max(mounted, key=lambda part: (len(part.mountpoint), mounted.index(part)), default=None)
+    return longest.fstype if longest else "unknown"
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -20,8 +20,8 @@ _LONGEST = 1024
 _MOST_CUT = 64
 _REPLACED = "\ufffd"
 _COVERS = {1: "*", 2: "¤", 3: "•", 4: "🔒"}
-# Shorter text was not cut by those who shorten messages, stack traces and representations.
-_MAYBE_CUT = 2000
+# Shorter text was not cut by those who shorten names, messages, stack traces and representations.
+_MAYBE_CUT = 255
 _LEFT_OUT = re.compile(r"(\n\[\.\.\. \d+ characters left out \.\.\.\]\n)")
 
 Span = tuple[int, int]

@@ -43,6 +43,9 @@ SDK = os.path.join(os.path.dirname(HERE), "sdk")  # the SDK's stand-in
 
 def main(job: dict[str, Any]) -> None:
     """Run the entrypoint that a job asks for, in this process and as its main program."""
+    if "variables" in job:  # secret ones, which the container itself is not given
+        with open(job["variables"], encoding="utf-8") as file:
+            os.environ.update(json.load(file))
     source, out = job["source"], job["out"]
     if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(HERE)):
         del sys.path[0]

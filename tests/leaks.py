@@ -56,7 +56,7 @@ def tasks_left(before: set["asyncio.Task[object]"]) -> list[str]:
 
 
 def engine_leftovers(client: APIClient, instances: set[str]) -> set[str]:
-    """Name the containers, volumes and cgroups of these daemons that are still there."""
+    """Name the containers, volumes, cgroups and secret files of these daemons that are still there."""
     left: set[str] = set()
     for instance in instances:
         label = {"label": f"{INSTANCE}={instance}"}
@@ -66,6 +66,8 @@ def engine_leftovers(client: APIClient, instances: set[str]) -> set[str]:
         left |= {f"container {found['Names'][0]}" for found in client.containers(all=True, filters=making)}
         for place in ("runsd", "*/runsd"):  # cgroup v2, v1
             left |= {f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"{place}/{instance}.*")}
+        for place in ("/dev/shm", "/run"):
+            left |= {f"secret {path}" for path in Path(place).glob(f"runsd*/**/{instance}/*")}
     return left
 
 

@@ -13,10 +13,11 @@ from runsd import intake, problems
 from runsd.api.call import Call, Reply
 from runsd.api.streams import TEXT
 from runsd.engine.port import Stream
-from runsd.errors import EngineError, Location, Refused, SourceFailed
+from runsd.errors import EngineError, Location, Refused, SecretsLocked, SourceFailed
 from runsd.store.runs import Kept
 from runsd.supervise.naming import container_name
 from runsd.supervise.program import problem_lines
+from runsd.supervise.secrets import covered_problem
 from runsd.telemetry import view
 
 
@@ -83,7 +84,12 @@ async def _problems(call: Call, run: Run) -> list[RunProblem]:
         stderr, _ = await services.logs.last_bytes(run.id, run.attempt, Stream.STDERR)
         printed = await asyncio.to_thread(problems.from_stderr, stderr.decode(errors="replace"))
         return problems.public([*problems.grouped(lines), *printed])
-    if run.started_at is not None:
+    mask, hidden = None, bool(run.spec.secret_names)
+    if hidden:
+        with suppress(SecretsLocked):
+            mask = await services.secrets.mask(run.id)
+    if run.started_at is not None and (mask is not None or not hidden):
         with suppress(EngineError):  # it is just going, or the Engine is away: the end will tell
             lines += await problem_lines(services.engine, container_name(run.id, run.attempt))
-    return problems.public(await asyncio.to_thread(problems.grouped, lines))
+    seen = problems.public(await asyncio.to_thread(problems.grouped, lines))
+    return seen if mask is None else [covered_problem(mask, each) for each in seen]

@@ -75,7 +75,7 @@ async def create_batch(call: Call) -> Reply:
         for n, spec in enumerate(call.body.runs)
     ]
     await programs.check_sources(call, specs, batch=True)
-    await secrets.check(call, specs)
+    await secrets.check(call, specs, batch=True)
     submission = Submission(
         call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()), one=False
     )

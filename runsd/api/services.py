@@ -27,6 +27,7 @@ from runsd.supervise.health import EngineMonitor
 from runsd.supervise.pace import Pace
 from runsd.supervise.sandboxes import Sandboxes
 from runsd.supervise.scheduler import Scheduler
+from runsd.supervise.secret_files import SecretFiles
 from runsd.supervise.usage import UsageMeter
 from runsd.supervise.volumes import EngineVolumes
 from runsd.telemetry.service import Telemetry
@@ -45,6 +46,7 @@ class Services:
     events: Events
     volumes: Volumes
     secrets: Secrets
+    secret_files: SecretFiles
     engine_volumes: EngineVolumes
     uploads: Uploads
     sources: Sources

@@ -16,7 +16,8 @@ from runsd_sdk.quantity import format_bytes, format_cpu
 from runsd import intake
 from runsd.admission import Resources
 from runsd.doctor.finding import Finding, Subject, failure, ok, warning
-from runsd.doctor.rooms import existing, judged_space
+from runsd.doctor.rooms import judged_space
+from runsd.files import existing
 
 _FEW_FILES = 4096
 _PROOF = "create table proof (a integer primary key) strict", "insert into proof values (1) returning a"

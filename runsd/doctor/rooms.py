@@ -1,14 +1,13 @@
 """Places in the file system: how much room there is, on what, and whose they are."""
 
 import grp
-import os
 import shutil
 from pathlib import Path
 
-import psutil
 from runsd_sdk.quantity import format_bytes
 
 from runsd.doctor.finding import Finding, failure, ok, warning
+from runsd.files import existing, file_system
 
 SCARCE_BYTES = 5 * 10**9
 TOO_LITTLE_BYTES = 500 * 10**6
@@ -31,20 +30,6 @@ def judged_space(name: str, path: Path, remedy: str) -> Finding:
     if kind in _VOLATILE:
         return warning(name, f"{path} is in memory ({kind}): a reboot forgets all", "choose one on a disk")
     return ok(name, said)
-
-
-def existing(path: Path) -> Path:
-    """Return the path, or the nearest directory above it that is there."""
-    return next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
-
-
-def file_system(path: Path) -> str:
-    """Return the kind of file system that holds a path."""
-    real = path.resolve()
-    mounted = [part for part in psutil.disk_partitions(all=True) if real.is_relative_to(part.mountpoint)]
-    # Of mounts at one place the last covers those before it.
-    longest = max(mounted, key=lambda part: (len(part.mountpoint), mounted.index(part)), default=None)
-    return longest.fstype if longest else "unknown"
 
 
 def owning_group(path: Path) -> str:

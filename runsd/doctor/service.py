@@ -10,7 +10,8 @@ from runsd_sdk.errors import RunsdError
 
 from runsd import __version__
 from runsd.doctor.finding import Finding, Subject, failure, ok, warning
-from runsd.doctor.rooms import existing, owning_group
+from runsd.doctor.rooms import owning_group
+from runsd.files import existing
 
 _LONGEST_PATH = 107  # unix(7): sun_path has 108 bytes, the last one zero
 _MODE = 0o660

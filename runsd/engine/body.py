@@ -88,8 +88,11 @@ def _host_config(request: ContainerRequest) -> HostConfig:
         init=True,
         log_config=_log_config(request.log_file_bytes),
         mounts=[
-            Mount(mount.path, mount.volume, type="volume", read_only=mount.read_only)
-            for mount in request.mounts
+            *(
+                Mount(mount.path, mount.volume, type="volume", read_only=mount.read_only)
+                for mount in request.mounts
+            ),
+            *(Mount(bind.path, bind.source, type="bind", read_only=True) for bind in request.binds),
         ],
     )
 

@@ -38,6 +38,14 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class Bind:
+    """A directory of the Engine's host, and where the container sees it; it can only be read there."""
+
+    source: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerRequest:
     """One container to make. ``entrypoint`` None keeps the image's own; ``[]`` is never sent.
 
@@ -60,6 +68,7 @@ class ContainerRequest:
     cgroup_parent: str | None
     log_max_bytes: int
     sandbox: str | None = None
+    binds: Sequence[Bind] = ()
 
     @property
     def log_file_bytes(self) -> int:

@@ -14,6 +14,7 @@ from runsd.errors import NotNow
 from runsd.faults import Step
 from runsd.logs.alignment import Known
 from runsd.logs.pieces import Piece, Pieces
+from runsd.mask import Mask
 from runsd.signals import Signals, woken
 from runsd.sqlite import Sqlite
 
@@ -69,6 +70,8 @@ class Capture:
     ) -> None:
         self.run_id = run_id
         self.attempt = attempt
+        self.mask: Mask | None = None
+        """What covers secrets in runsd's own sentences; output is covered by whoever reads it."""
         self._writer = writer
         self._pieces = Pieces({stream: ends for stream, (ends, _) in kept.items()})
         self._kept = sum(size for _, size in kept.values())
@@ -98,6 +101,10 @@ class Capture:
 
     def add(self, stream: Stream, data: bytes) -> None:
         """Take bytes."""
+        if stream is Stream.SYSTEM and self.mask is not None:
+            data = self.mask.whole(data)
+        if not data:  # the beginning of a secret, perhaps: all of it is held back
+            return
         self._pieces.add(stream, data, self._writer.clock())
         self._unstored += len(data)
         self._writer.dirty(self)

@@ -13,6 +13,7 @@ from runsd.clock import Clock, instant
 from runsd.errors import Location, Refused, Unknown
 from runsd.faults import Step
 from runsd.keyring import Keyring
+from runsd.mask import Mask
 from runsd.sqlite import Sqlite
 
 _IS_EMPTY = "select max(id) is null from secret_values"
@@ -101,6 +102,11 @@ class Secrets:
             return {row["name"]: Given(row["id"], self._keyring.open(row["value"])) for row in rows}
 
         return await asyncio.to_thread(opened)
+
+    async def mask(self, run_id: str) -> Mask | None:
+        """Return what covers the values that a live run was given; None for one without any."""
+        given = await self.of_run(run_id)
+        return Mask(one.value for one in given.values()) if given else None
 
 
 def give_secrets(

@@ -39,6 +39,7 @@ from runsd.supervise.launch import Launch
 from runsd.supervise.naming import container_name
 from runsd.supervise.output import Output
 from runsd.supervise.program import Program
+from runsd.supervise.secrets import AttemptSecrets
 from runsd.supervise.starting import NoSandbox, start_failure
 from runsd.supervise.stopping import Stopping
 from runsd.supervise.tools import Gone, NotStarted, Tools
@@ -65,10 +66,13 @@ class Attempt:
         self._name = container_name(work.id, work.attempt)
         self._log = log.bind(run=work.id, attempt=work.attempt)
         self._asking = Asking(work, tools)
+        self._secrets = AttemptSecrets(work, self._name, tools)
         self._program: Program | None = None
         if work.spec.python is not None:
-            self._program = Program(work, work.spec.python, tools, self._asking, self._own_capture)
-        self._launch = Launch(work, self._name, tools, self._asking, self._program)
+            self._program = Program(
+                work, work.spec.python, tools, self._asking, self._own_capture, self._secrets
+            )
+        self._launch = Launch(work, self._name, tools, self._asking, self._program, self._secrets)
         self._verdict = Verdict(work, self._name, tools)
         self._capture: Capture | None = None
         self._stopping: Stopping | None = None
@@ -141,7 +145,9 @@ class Attempt:
             exited.set()
             live_ended_us = await self._end_of(output)
         capture = await self._own_capture()
-        await complete(Output(self._tools.engine, container.id, capture, self._tools.logs), live_ended_us)
+        engine, mask = self._tools.engine, await self._secrets.mask()
+        if self._secrets.locked is None:
+            await complete(Output(engine, container.id, capture, self._tools.logs, mask), live_ended_us)
         return await self._judged(container.id, capture)
 
     async def _judged(self, container: str, capture: Capture) -> Ended:
@@ -156,6 +162,7 @@ class Attempt:
         """Return the one capture of this attempt, with everything that it was fed on disk."""
         if self._capture is None:
             self._capture = await self._tools.logs.capture(self._work.id, self._work.attempt)
+            self._capture.mask = await self._secrets.mask()
         await self._capture.flush()
         return self._capture
 
@@ -218,6 +225,7 @@ class Attempt:
 
     async def _conclude(self, ended: Ended) -> None:
         await self._tools.telemetry.final(self._work.id, self._work.attempt)
+        ended = await self._secrets.covered(ended)
         work = await self._asking.work()
         jitter = random.random()  # noqa: S311 - to spread retries, not to hide anything
         delay_s = None
@@ -241,6 +249,7 @@ class Attempt:
     async def _clear(self, ended: Ended) -> None:
         await self._tools.engine.remove(self._name)
         await self._tools.usage.clear(self._name)
+        await self._secrets.clear()
         if self._launch.sandbox is not None:
             # Of a lost one a process may be left that the Engine knows nothing of.
             known = ended.outcome.reason is not Reason.LOST

@@ -55,7 +55,7 @@ async def _compared(output: Output) -> tuple[bool, bool, bool]:
     """
     record: dict[Stream, bytearray] = {Stream.STDOUT: bytearray(), Stream.STDERR: bytearray()}
     ended = True
-    async with output.engine.logs(output.container, follow=False) as pieces:
+    async with output.record(follow=False, ended=True) as pieces:
         async for stream, data in pieces:
             record[stream] += data
             if len(record[stream]) > LOOK_BYTES:
@@ -86,7 +86,7 @@ async def _ends_alike(output: Output) -> bool:
     """Compare the last lines of the record with what is stored last of each stream."""
     capture = output.capture
     record: dict[Stream, bytes] = {Stream.STDOUT: b"", Stream.STDERR: b""}
-    async with output.engine.logs(output.container, follow=False, last_lines=_END_LINES) as pieces:
+    async with output.record(follow=False, last_lines=_END_LINES, ended=True) as pieces:
         async for stream, data in pieces:
             record[stream] += data
     for stream, seen in record.items():

@@ -7,14 +7,15 @@ from typing import Any
 
 from runsd_sdk.run import Reason
 
-from runsd.engine.port import ContainerFacts, ContainerState, Engine
-from runsd.logs.capture import Capture, LogWriter
+from runsd.engine.port import ContainerFacts, ContainerState
+from runsd.logs.capture import Capture
 from runsd.run import Outcome
 from runsd.store.attempts import Work
 from runsd.supervise.asking import Asking
 from runsd.supervise.output import Live, Output, copy_live, copy_record
 from runsd.supervise.preparing import Preparation
 from runsd.supervise.program import Program
+from runsd.supervise.secrets import AttemptSecrets
 from runsd.supervise.starting import Start
 from runsd.supervise.tools import Gone, NotStarted, Tools
 
@@ -22,13 +23,22 @@ from runsd.supervise.tools import Gone, NotStarted, Tools
 class Launch:
     """What leads to a running container. ``sandbox`` is the one that it joins, as far as is known."""
 
-    def __init__(self, work: Work, name: str, tools: Tools, asking: Asking, program: Program | None) -> None:
+    def __init__(
+        self,
+        work: Work,
+        name: str,
+        tools: Tools,
+        asking: Asking,
+        program: Program | None,
+        secrets: AttemptSecrets,
+    ) -> None:
         self.sandbox: str | None = None
         self._work = work
         self._name = name
         self._tools = tools
         self._asking = asking
         self._program = program
+        self._secrets = secrets
         self._start = Start(name, tools, asking)
         self._kind = work.spec.network
 
@@ -53,11 +63,15 @@ class Launch:
             else:
                 self.sandbox = container.joined
                 if container.state is ContainerState.CREATED:
+                    await self._secrets.lay_out()
                     await turn.enter_async_context(self._start.turn(self._kind))
             if work.container_id is None:
                 await self._tools.attempts.created(work, container.id, engine=self._tools.monitor.identity)
             capture = await own_capture()
-            reading = _reading(self._tools.engine, container, capture, self._tools.logs, exited)
+            into = Output(
+                self._tools.engine, container.id, capture, self._tools.logs, await self._secrets.mask()
+            )
+            reading = _reading(into, container, exited, withheld=self._secrets.locked)
             output = await stack.enter_async_context(reading)
             if container.state is ContainerState.CREATED:
                 await self._check_not_started()
@@ -68,7 +82,7 @@ class Launch:
         """Make the container when its turn has come; a pull takes none."""
         if work.container_id is not None:
             raise Gone
-        preparation = Preparation(work, self._name, self._tools, self._asking, self._program)
+        preparation = Preparation(work, self._name, self._tools, self._asking, self._program, self._secrets)
         image_id = await preparation.image()
         await turn.enter_async_context(self._start.turn(self._kind))
         container = await preparation.container(image_id)
@@ -94,27 +108,36 @@ class Launch:
 
 @asynccontextmanager
 async def _reading(
-    engine: Engine, container: ContainerFacts, capture: Capture, writer: LogWriter, exited: asyncio.Event
+    output: Output, container: ContainerFacts, exited: asyncio.Event, *, withheld: str | None
 ) -> AsyncIterator[asyncio.Task[int | None]]:
     """Read the output from before the start; the value is awaited for its end.
 
     Live output is complete only if this very connection was there before the start: a container that
     another one's late start has set going in between is read from the Engine's own record, and so is
     every one that comes later or was lost on the way.
+    Output that is ``withheld``, for the sake of secrets in it that are not known, is not read at all.
     """
     async with AsyncExitStack() as stack:
-        output = Output(engine, container.id, capture, writer)
-        live = None
-        if container.state is ContainerState.CREATED:
+        engine, live = output.engine, None
+        if withheld is None and container.state is ContainerState.CREATED:
             pieces = await stack.enter_async_context(engine.attach(container.id))
             facts = await engine.inspect(container.id)
             if facts is not None and facts.state is ContainerState.CREATED:
                 live = Live(pieces, stack.aclose)
         copying: Coroutine[Any, Any, int | None]
-        copying = copy_record(output) if live is None else copy_live(output, live, exited)
+        if withheld is not None:
+            copying = _withhold(output.capture, withheld)
+        else:
+            copying = copy_record(output) if live is None else copy_live(output, live, exited)
         task = asyncio.create_task(copying, name=f"output-{container.name}")
         try:
             yield task
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+async def _withhold(capture: Capture, why: str) -> None:
+    await capture.remark(
+        f"[runsd: output is withheld from here on, for secrets in it cannot be known: {why}]"
+    )

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -12,7 +13,8 @@ from runsd.engine.port import ContainerState, Engine, Stream
 from runsd.errors import EngineRefused, EngineUnavailable
 from runsd.logs.alignment import Astray, Doubt, Known, Search, Skip, places
 from runsd.logs.capture import Capture, LogWriter
-from runsd.logs.record import Written
+from runsd.logs.veil import Recorded, Veil
+from runsd.mask import Mask
 from runsd.signals import woken
 
 log = structlog.get_logger()
@@ -41,12 +43,21 @@ _SHORT = "the Engine's record ends before what was read from it live; output may
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where an attempt's output comes from, and where it goes."""
+    """Where an attempt's output comes from, and where it goes; ``mask`` covers secrets on the way."""
 
     engine: Engine
     container: str
     capture: Capture
     writer: LogWriter
+    mask: Mask | None = None
+
+    @asynccontextmanager
+    async def record(
+        self, *, follow: bool, last_lines: int | None = None, ended: bool = False
+    ) -> AsyncIterator[Recorded]:
+        """Open the Engine's record as it may be stored; ``ended`` says that nothing will follow its end."""
+        async with self.engine.logs(self.container, follow=follow, last_lines=last_lines) as pieces:
+            yield Recorded(pieces, self.mask, ended=ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +84,9 @@ async def copy_live(output: Output, live: Live, exited: asyncio.Event) -> int | 
     throws away what a program wrote last if whoever is attached has not read for 2 s (moby:
     daemon/monitor.go, handleContainerExit).
     """
+    veil = None if output.mask is None else Veil(output.mask)
     async for stream, data in live.pieces:
-        output.capture.add(stream, data)
+        output.capture.add(stream, data if veil is None else veil.feed(stream, data))
         if not output.capture.far_behind:
             continue
         try:
@@ -90,6 +102,8 @@ async def copy_live(output: Output, live: Live, exited: asyncio.Event) -> int | 
         # In a record a byte that is not UTF-8 has become three.
         compared = max(output.capture.positions.values()) < LOOK_BYTES // 3
         if compared or await had_finished(output, ended_us):
+            for stream, data in veil.finish() if veil is not None else ():
+                output.capture.add(stream, data)
             return ended_us
     await copy_record(output)
     return None
@@ -135,7 +149,7 @@ async def supersedes(output: Output) -> bool:
     """Say whether the Engine's record has everything that is stored, and its own beginning."""
     known = await output.writer.known(output.capture.run_id, output.capture.attempt)
     facts = await output.engine.inspect(output.container)
-    searches, written = await _searched(output, known)
+    searches, written = await _searched(output, known, ended=True)
     if facts is None or (facts.log_file_bytes is not None and written >= facts.log_file_bytes):
         return False
     return all(search.size >= known[stream].size and search.found for stream, search in searches.items())
@@ -143,9 +157,9 @@ async def supersedes(output: Output) -> bool:
 
 async def _follow(output: Output, known: Mapping[Stream, Known], full: float) -> bool:
     """Follow a record that is in its first file still, where counting is exact; False if it is not."""
-    async with output.engine.logs(output.container, follow=True) as record:
+    async with output.record(follow=True) as record:
         if not any(one.telling for one in known.values()):
-            _, written = await _searched(output, known)
+            _, written = await _searched(output, known, ended=False)
             if written >= full / 2:
                 return False
         skips = {
@@ -172,8 +186,8 @@ async def _read_repeatedly(output: Output, known: Mapping[Stream, Known], full: 
         facts = await output.engine.inspect(output.container)
         exited = facts is None or facts.state is not ContainerState.RUNNING
         began = asyncio.get_running_loop().time()
-        async with output.engine.logs(output.container, follow=False) as record:
-            searches, written = await _searched(output, known)
+        async with output.record(follow=False, ended=exited) as record:
+            searches, written = await _searched(output, known, ended=exited)
             plan = _planned(searches, complete=written < _KEPT_FILES * full, exited=exited)
             try:
                 await _copy(output, record, known, plan)
@@ -188,16 +202,15 @@ async def _read_repeatedly(output: Output, known: Mapping[Stream, Known], full: 
         await _until_exit(output, max(_PAUSE_S, 2 * took_s))
 
 
-async def _searched(output: Output, known: Mapping[Stream, Known]) -> tuple[dict[Stream, Search], int]:
+async def _searched(
+    output: Output, known: Mapping[Stream, Known], *, ended: bool
+) -> tuple[dict[Stream, Search], int]:
     """Look through the record as it is for the end of what is stored; also say how much it is at most."""
     searches = {stream: Search(one) for stream, one in known.items()}
-    counted = Written()
-    written = 0
-    async with output.engine.logs(output.container, follow=False) as record:
+    async with output.record(follow=False, ended=ended) as record:
         async for stream, data in record:
             searches[stream].feed(data)
-            written = counted.feed(data)
-    return searches, written
+    return searches, record.written
 
 
 def _planned(searches: Mapping[Stream, Search], *, complete: bool, exited: bool) -> _Plan:
@@ -213,13 +226,12 @@ def _planned(searches: Mapping[Stream, Search], *, complete: bool, exited: bool)
 
 async def _copy(
     output: Output,
-    record: AsyncIterator[tuple[Stream, bytes]],
+    record: Recorded,
     known: Mapping[Stream, Known],
     plan: _Plan,
     until: float = math.inf,
 ) -> bool:
     """Store what is new; False once so much was written that a file may be full. Raises Astray."""
-    written = Written()
     async for stream, data in record:
         if new := plan.skips[stream].feed(data):
             if (doubt := plan.doubts.pop(stream, None)) is not None:
@@ -227,7 +239,7 @@ async def _copy(
             known[stream].copied(plan.skips[stream].completed + new)
             plan.skips[stream].completed = b""
             await output.capture.feed(stream, new)
-        if written.feed(data) >= until:
+        if record.written >= until:
             return False
     return True
 

@@ -16,6 +16,7 @@ from runsd.supervise.naming import container_labels
 from runsd.supervise.patience import patiently
 from runsd.supervise.program import Program
 from runsd.supervise.sandboxes import Loan
+from runsd.supervise.secrets import AttemptSecrets
 from runsd.supervise.tools import NotStarted, Tools
 
 log = structlog.get_logger()
@@ -29,12 +30,21 @@ class Preparation:
     It was not ``quick`` where a sandbox was made for it first.
     """
 
-    def __init__(self, work: Work, name: str, tools: Tools, asking: Asking, program: Program | None) -> None:
+    def __init__(
+        self,
+        work: Work,
+        name: str,
+        tools: Tools,
+        asking: Asking,
+        program: Program | None,
+        secrets: AttemptSecrets,
+    ) -> None:
         self._work = work
         self._name = name
         self._tools = tools
         self._asking = asking
         self._program = program
+        self._secrets = secrets
         self.quick = True
 
     async def image(self) -> str:
@@ -96,11 +106,13 @@ class Preparation:
         await self._asking.check_stop("before its container was made")
         engine, sandboxes = self._tools.engine, self._tools.sandboxes
         mounts = await self._mounts()
+        await self._secrets.lay_out()
+        secret = await self._secrets.variables()
         cgroup_parent = await self._tools.usage.prepare(self._name)
         loan = await self._loan()
         sandbox = loan.sandbox if loan else None
         self.quick = not (loan and loan.made)
-        request = self._request(image_id, mounts, cgroup_parent=cgroup_parent, sandbox=sandbox)
+        request = self._request(image_id, mounts, secret, cgroup_parent=cgroup_parent, sandbox=sandbox)
         try:
             created = await patiently(lambda: engine.create(request))
         except (EngineNotFound, EngineRefused, EngineConflict) as failure:
@@ -146,7 +158,13 @@ class Preparation:
         return mounts
 
     def _request(
-        self, image_id: str, mounts: list[Mount], *, cgroup_parent: str | None, sandbox: str | None
+        self,
+        image_id: str,
+        mounts: list[Mount],
+        secret: dict[str, str],
+        *,
+        cgroup_parent: str | None,
+        sandbox: str | None,
     ) -> ContainerRequest:
         spec, program = self._work.spec, self._program
         requests = spec.resources.requests
@@ -155,7 +173,7 @@ class Preparation:
             image=image_id,
             entrypoint=spec.command if program is None else program.command,
             args=spec.args,
-            env={**self._telemetry(), **(program.environment if program else {}), **spec.env},
+            env={**self._telemetry(), **(program.environment if program else {}), **spec.env, **secret},
             labels=container_labels(self._tools.instance, self._work.id, self._work.attempt),
             cpu_milli=requests.cpu_milli,
             memory_bytes=requests.memory_bytes,
@@ -167,12 +185,14 @@ class Preparation:
             cgroup_parent=cgroup_parent,
             log_max_bytes=self._tools.log_max_bytes,
             sandbox=sandbox,
+            binds=self._secrets.binds(),
         )
 
     def _telemetry(self) -> dict[str, str]:
         work, spec = self._work, self._work.spec
+        given = {**spec.env, **{use.env: "" for use in spec.secrets if use.env is not None}}
         return self._tools.telemetry.variables(
-            work.id, work.attempt, network=spec.network, name=spec.name, given=spec.env
+            work.id, work.attempt, network=spec.network, name=spec.name, given=given
         )
 
     def _tell(self) -> None:

@@ -27,6 +27,7 @@ from runsd.run import Outcome
 from runsd.store.attempts import Work
 from runsd.store.returned import Returned
 from runsd.supervise.asking import Asking
+from runsd.supervise.secrets import AttemptSecrets
 from runsd.supervise.tools import NotStarted, Tools
 from runsd.telemetry import view
 
@@ -55,12 +56,14 @@ class Program:
         tools: Tools,
         asking: Asking,
         own_capture: Callable[[], Awaitable[Capture]],
+        secrets: AttemptSecrets,
     ) -> None:
         self._work = work
         self._python = python
         self._tools = tools
         self._asking = asking
         self._own_capture = own_capture
+        self._secrets = secrets
         self._commit = work.source_commit
         self._interpreter = "python"
 
@@ -72,6 +75,8 @@ class Program:
             "source": WORKSPACE,
             "out": _OUT,
         }
+        if self._secrets.variables_path is not None:
+            job["variables"] = self._secrets.variables_path
         text = json.dumps(job)
         pieces = (text[at : at + _ARGUMENT_CHARS] for at in range(0, len(text), _ARGUMENT_CHARS))
         return (self._interpreter, _RUNNER_PATH, *pieces)
@@ -153,7 +158,7 @@ class Program:
     async def left_in(self, container: str) -> Returned:
         """Return what the program left behind in its container, as far as it makes sense."""
         value, found = await asyncio.gather(self._value(container), self._problems(container))
-        return Returned(value, tuple(found))
+        return await self._secrets.covered_return(Returned(value, tuple(found)))
 
     async def _problems(self, container: str) -> list[RunProblem]:
         lines = await problem_lines(self._tools.engine, container)

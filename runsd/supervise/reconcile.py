@@ -16,6 +16,7 @@ from runsd.signals import Signals, woken
 from runsd.store.attempts import Attempts
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.naming import INSTANCE, attempt_of, attempt_of_name, container_name
+from runsd.supervise.secret_files import SecretFiles
 from runsd.supervise.supervisor import Supervisor
 from runsd.supervise.usage import UsageMeter
 from runsd.supervise.volumes import EngineVolumes
@@ -58,6 +59,7 @@ class Reconciler:
         monitor: EngineMonitor,
         usage: UsageMeter,
         volumes: EngineVolumes,
+        secret_files: SecretFiles,
         *,
         instance: str,
         signals: Signals,
@@ -69,6 +71,7 @@ class Reconciler:
         self._monitor = monitor
         self._usage = usage
         self._volumes = volumes
+        self._secret_files = secret_files
         self._instance = instance
         self._signals = signals
         self._clock = clock
@@ -92,17 +95,19 @@ class Reconciler:
         # What is listed before the rows are read cannot be younger than they are.
         containers = await self._engine.containers({INSTANCE: self._instance})
         cgroups = await self._usage.left_over()
+        secrets = await self._secret_files.left_over()
         named = [attempt_of(found.labels) for found in containers]
-        named += [attempt_of_name(name) for name in cgroups]
+        named += [attempt_of_name(name) for name in (*cgroups, *secrets)]
         current = await self._attempts.current({attempt[0] for attempt in named if attempt is not None})
         for found in strays(containers, current, now_us=self._clock()):
             await self._remove(found)
         listed = {found.name for found in containers}
-        for name in cgroups:
-            attempt = attempt_of_name(name)
-            # Whatever has a container still is cleared away with it, now or at the next look.
-            if name not in listed and attempt is not None and current.get(attempt[0]) != attempt[1]:
-                await self._usage.clear(name)
+        for names, clear in ((cgroups, self._usage.clear), (secrets, self._secret_files.clear)):
+            for name in names:
+                attempt = attempt_of_name(name)
+                # Whatever has a container still is cleared away with it, now or at the next look.
+                if name not in listed and attempt is not None and current.get(attempt[0]) != attempt[1]:
+                    await clear(name)
         await self._volumes.clear()
 
     async def _remove(self, found: Found) -> None:

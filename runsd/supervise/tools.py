@@ -13,11 +13,13 @@ from runsd.signals import Signals
 from runsd.sources.sources import Sources
 from runsd.store.attempts import Attempts
 from runsd.store.programs import Programs
+from runsd.store.secrets import Secrets
 from runsd.store.volumes import Volumes
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.images import Images
 from runsd.supervise.pace import Pace
 from runsd.supervise.sandboxes import Sandboxes
+from runsd.supervise.secret_files import SecretFiles
 from runsd.supervise.usage import UsageMeter
 from runsd.telemetry.service import Telemetry
 
@@ -30,6 +32,8 @@ class Tools:
     attempts: Attempts
     programs: Programs
     volumes: Volumes
+    secrets: Secrets
+    secret_files: SecretFiles
     sources: Sources
     environments: Environments
     images: Images

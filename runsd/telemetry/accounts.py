@@ -11,17 +11,22 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from runsd.errors import NotNow
+from runsd.errors import NotNow, SecretsLocked
+from runsd.mask import Mask
 from runsd.telemetry.bucket import Bucket
 from runsd.telemetry.facts import Batch
 from runsd.telemetry.ledger import Attempt, Ledger
 from runsd.telemetry.rows import Row, RowKind, changes
 from runsd.telemetry.sums import Account
+from runsd.telemetry.veil import veiled
 
 log = structlog.get_logger()
 
 Live = Callable[[str], Awaitable[int]]
 """Returns the number of a run's live attempt, 0 for none."""
+
+MaskOf = Callable[[str], Awaitable[Mask | None]]
+"""Returns what covers a live run's secrets."""
 
 _FLUSH_EVERY_S = 1.0
 _SWEEP_EVERY_S = 30.0
@@ -38,6 +43,7 @@ class Opened:
 
     account: Account
     bucket: Bucket
+    mask: Mask | None = None
     held_bytes: int = 0
     unsaved: dict[tuple[RowKind, str], Row] = field(default_factory=dict)
 
@@ -52,9 +58,10 @@ class Opened:
 class Accounts:
     """The accounts of live attempts. ``serve`` stores what has changed."""
 
-    def __init__(self, ledger: Ledger, *, live: Live) -> None:
+    def __init__(self, ledger: Ledger, *, live: Live, mask_of: MaskOf) -> None:
         self._ledger = ledger
         self._live = live
+        self._mask_of = mask_of
         self._opened: dict[Attempt, Opened] = {}
         # Held while an account is read or stored, so that nobody goes on from what is about to change.
         self._lock = asyncio.Lock()
@@ -66,11 +73,12 @@ class Accounts:
             return present
         async with self._lock:
             if attempt not in self._opened:
+                mask = await self._mask(attempt[0])  # first: whoever is live after that has all of it
                 if await self._live(attempt[0]) != attempt[1]:
                     return None
                 account = await self._ledger.of_attempt(attempt)
                 bucket = Bucket.full(_BURST_BYTES, _BYTES_PER_S, time.monotonic())
-                self._opened[attempt] = Opened(account, bucket)
+                self._opened[attempt] = Opened(account, bucket, mask)
                 self._told.set()
             return self._opened[attempt]
 
@@ -80,7 +88,7 @@ class Accounts:
         for piece in batch.pieces(_AT_ONCE):
             opened = await self.open(attempt)
             if opened is not None:
-                refused += opened.account.add(piece)
+                refused += opened.account.add(veiled(piece, opened.mask) if opened.mask else piece)
             self._told.set()
             await asyncio.sleep(0)
         return refused
@@ -118,6 +126,12 @@ class Accounts:
     async def close(self) -> None:
         """Store everything."""
         await self._flush(list(self._opened), close=True)
+
+    async def _mask(self, run_id: str) -> Mask | None:
+        try:
+            return await self._mask_of(run_id)
+        except SecretsLocked as failure:
+            raise NotNow(str(failure)) from failure
 
     async def _flush(self, attempts: list[Attempt], *, close: bool = False) -> None:
         async with self._lock:

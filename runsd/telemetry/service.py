@@ -11,7 +11,7 @@ from runsd.engine.port import Engine
 from runsd.signals import Signals
 from runsd.sqlite import Sqlite
 from runsd.telemetry import environment
-from runsd.telemetry.accounts import Accounts, Live
+from runsd.telemetry.accounts import Accounts, Live, MaskOf
 from runsd.telemetry.ledger import Ledger
 from runsd.telemetry.listener import Listener
 from runsd.telemetry.receiver import Receiver
@@ -31,12 +31,13 @@ class Telemetry:
         *,
         data_dir: Path,
         live: Live,
+        mask_of: MaskOf,
         settings: TelemetrySettings,
         engine_here: bool,
         signals: Signals,
     ) -> None:
         self._tokens = Tokens.kept_in(data_dir)
-        self._accounts = Accounts(Ledger(logs_db), live=live)
+        self._accounts = Accounts(Ledger(logs_db), live=live, mask_of=mask_of)
         self._receiver = Receiver(self._accounts, self._tokens)
         remembered = data_dir / _PORT_FILE
         self._listener = Listener(

@@ -195,6 +195,13 @@ ELSEWHERE: dict[Step, str] = {
     Step.REMOVE_IMAGE: "tests/environments/test_killed.py",
     Step.TELEMETRY: "tests/daemon/test_telemetry.py",
     **dict.fromkeys(
+        [
+            Step.ADD_KEY, Step.SET_SECRET, Step.DELETE_SECRET, Step.RESEAL_SECRETS, Step.DROP_KEYS,
+            Step.LAY_OUT_SECRETS, Step.CLEAR_SECRETS,
+        ],
+        "tests/daemon/test_secret_crashes.py",
+    ),
+    **dict.fromkeys(
         [Step.PREPARING, Step.COMMIT_SETTLED, Step.LOCK_SETTLED, Step.PUT_FILES, Step.COMMIT_IMAGE],
         "tests/daemon/test_program_crashes.py",
     ),

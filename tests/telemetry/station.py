@@ -12,6 +12,7 @@ import aiohttp
 
 from runsd.engine.docker import DockerEngine
 from runsd.logs.database import open_logs
+from runsd.mask import Mask
 from runsd.signals import Signals
 from runsd.sqlite import Sqlite
 from runsd.telemetry import environment
@@ -37,11 +38,12 @@ class Station:
     session: aiohttp.ClientSession
     tokens: Tokens
     live: dict[str, int] = field(default_factory=lambda: {RUN: 1})
+    mask: Mask | None = None
     port: int = 0
     address: str = "127.0.0.1"
 
     async def __aenter__(self) -> "Station":
-        self.accounts = Accounts(Ledger(self.db), live=self._live)
+        self.accounts = Accounts(Ledger(self.db), live=self._live, mask_of=self._mask_of)
         self.receiver = Receiver(self.accounts, self.tokens)
         self.listener = Listener(
             self.receiver,
@@ -97,6 +99,9 @@ class Station:
                 process.kill()
                 await process.wait()
         assert process.returncode == 0, said.decode()
+
+    async def _mask_of(self, _: str) -> Mask | None:
+        return self.mask
 
     async def _live(self, run_id: str) -> int:
         return self.live.get(run_id, 0)

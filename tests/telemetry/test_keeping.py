@@ -4,17 +4,22 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+from runsd.mask import Mask
 from runsd.telemetry.accounts import Accounts
 from runsd.telemetry.ledger import Ledger
 from runsd.telemetry.sums import Totals
 from tests.telemetry.station import RUN, Station
 from tests.telemetry.test_receiver import call
-from tests.unit.telling import batch, sums
+from tests.unit.telling import batch, error, sums
 from tests.unit.telling import call as span
 
 
 async def live(_: str) -> int:
     return 1
+
+
+async def no_mask(_: str) -> None:
+    return None
 
 
 async def rows(station: Station) -> int:
@@ -32,11 +37,11 @@ async def test_the_final_flush_stores_everything_and_nothing_where_nothing_was_t
 
 
 async def test_after_a_crash_cumulative_metrics_are_whole_and_nothing_is_told_twice(station: Station) -> None:
-    first = Accounts(Ledger(station.db), live=live)
+    first = Accounts(Ledger(station.db), live=live, mask_of=no_mask)
     await first.add((RUN, 1), batch(sums("steps", 3), span(1)))
     await first.of_run(RUN)  # stored
     await first.add((RUN, 1), batch(sums("steps", 5, time=5), span(2)))  # not stored: it dies here
-    second = Accounts(Ledger(station.db), live=live)
+    second = Accounts(Ledger(station.db), live=live, mask_of=no_mask)
     await second.add((RUN, 1), batch(sums("steps", 9, time=9), span(3)))
     told = await second.of_run(RUN)
     assert [one.amount.value for one in told.shown()] == [9]
@@ -44,11 +49,22 @@ async def test_after_a_crash_cumulative_metrics_are_whole_and_nothing_is_told_tw
 
 
 async def test_attempts_and_runs_do_not_mix(station: Station) -> None:
-    accounts = Accounts(Ledger(station.db), live=live)
+    accounts = Accounts(Ledger(station.db), live=live, mask_of=no_mask)
     other = RUN[:-1] + "1"
     for run in (RUN, other):
         await accounts.add((run, 1), batch(span(1)))
     assert [(await accounts.of_run(run)).totals() for run in (RUN, other)] == [Totals(1, 10, 5)] * 2
+
+
+async def test_of_a_secret_nothing_is_kept(station: Station) -> None:
+    station.mask = Mask(["hush-hush"])
+    told = error("a hush-hush message", stack="at hush-hush")
+    point = sums("hush-hush", 1, attributes={"a": "b hush-hush", "hush-hush": "c"}, process="hush-hush")
+    await station.accounts.add((RUN, 1), batch(point, told, replace(span(1), raised=(told,))))
+    kept = await station.accounts.of_run(RUN)
+    assert [problem.message for _, problem in kept.problems()] == ["a ********* message"]
+    stored = [row["value"] for row in await station.db.all("select value from telemetry")]
+    assert stored and not [value for value in stored if "hush-hush" in value]
 
 
 async def test_who_is_not_live_has_no_account(station: Station) -> None:

@@ -27,7 +27,7 @@ PURE = {
     "runsd.retry",
     *(f"runsd.telemetry.{room}" for room in (
         "amounts", "bucket", "calls", "conventions", "environment", "exceptions", "facts", "reading", "rows",
-        "series", "sums", "view",
+        "series", "sums", "veil", "view",
     )),
 }  # fmt: skip
 BELOW = LEAVES | PURE | {"runsd_sdk"}
