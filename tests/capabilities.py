@@ -24,6 +24,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "libfaketime": lambda: tools.faketime() is not None,
     "python-images": lambda: _images(images.PYTHON_3_11, images.PYTHON_3_13),
     "package-index": lambda: _index(),  # noqa: PLW0108  # stands below
+    "openssh": lambda: shutil.which("ssh-keygen") is not None,
     "docker-registry": lambda: shutil.which("docker-registry") is not None,
     "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
     "systemd-socket-activate": lambda: shutil.which("systemd-socket-activate") is not None,

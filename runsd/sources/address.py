@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -27,7 +27,8 @@ class Address:
     """A repository. ``url`` is what git is given, ``shown`` what people are; neither holds a secret.
 
     ``name`` stands for the address as it was given, credentials included: whoever has others, or none, finds
-    nothing in the mirror that these have filled.
+    nothing in the mirror that these have filled. ``version`` tells the values of one secret apart, see
+    sources/credential.py; ``key`` is a private one for ssh.
     """
 
     url: str
@@ -36,7 +37,9 @@ class Address:
     name: str
     site: str = ""
     username: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+    version: int = 0
 
 
 def parse(text: str, local: Sequence[Path] = ()) -> Address:

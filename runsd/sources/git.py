@@ -3,13 +3,14 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from runsd.errors import SourceFailed
 from runsd.processes import end
 from runsd.sources.address import Address
+from runsd.sources.credential import key_file
 
 _PIECE = 128 * 1024
 _MOST_SAID = 64 * 1024
@@ -70,7 +71,11 @@ class Git:
         ``lock`` is a descriptor that git and its children hold for as long as they live; ``begun`` is told
         the process group. Raises GitFailed, GitSilent.
         """
-        process = await self._start(args, cwd, address, lock)
+        with key_file(address) as key:
+            ssh = f"{await self._ssh(cwd)} -i {key} -o IdentitiesOnly=yes" if key else None
+            return await self._asked(await self._start(args, cwd, address, lock, ssh), begun)
+
+    async def _asked(self, process: asyncio.subprocess.Process, begun: Callable[[int], None] | None) -> str:
         try:
             if begun is not None:
                 begun(process.pid)
@@ -95,15 +100,27 @@ class Git:
 
         The iterator raises GitFailed at the end if git did not come to a good one.
         """
-        process = await self._start(args, cwd, None, None)
+        process = await self._start(args, cwd)
         try:
             async with aclosing(_pieces(process)) as pieces:
                 yield pieces
         finally:
             await end(process, grace_s=_GRACE_S)
 
+    async def _ssh(self, cwd: Path) -> str:
+        """Return how the settings to trust want ssh to be called."""
+        if self._config is not None:
+            with suppress(GitFailed):  # they say nothing of it
+                return (await self.ask("config", "--get", "core.sshCommand", cwd=cwd)).strip()
+        return _SSH
+
     async def _start(
-        self, args: Sequence[str], cwd: Path, address: Address | None, lock: int | None
+        self,
+        args: Sequence[str],
+        cwd: Path,
+        address: Address | None = None,
+        lock: int | None = None,
+        ssh: str | None = None,
     ) -> asyncio.subprocess.Process:
         command = ["git", *(part for setting in _SETTINGS for part in ("-c", setting))]
         if address is not None and (address.username or address.password):
@@ -113,7 +130,7 @@ class Git:
             return await asyncio.create_subprocess_exec(
                 *command, *args,
                 cwd=cwd,
-                env=self._environment(address),
+                env=self._environment(address, ssh),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
@@ -127,7 +144,7 @@ class Git:
             )
             raise SourceFailed(said) from failure
 
-    def _environment(self, address: Address | None) -> dict[str, str]:
+    def _environment(self, address: Address | None, ssh: str | None) -> dict[str, str]:
         foreign = ("GIT_", "RUNSD_", "SSH_ASKPASS")
         mine = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
         mine |= {
@@ -140,8 +157,8 @@ class Git:
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_ALLOW_PROTOCOL": "" if address is None else _allowed(address),
         }
-        if self._config is None:
-            mine["GIT_SSH_COMMAND"] = _SSH
+        if ssh is not None or self._config is None:
+            mine |= {"GIT_SSH_COMMAND": ssh or _SSH, "GIT_SSH_VARIANT": "ssh"}
         if address is not None:
             mine |= {"RUNSD_GIT_USERNAME": address.username, "RUNSD_GIT_PASSWORD": address.password}
         return mine

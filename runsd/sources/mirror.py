@@ -65,9 +65,13 @@ class Mirror:
             os.utime(self.folder / "address")
 
     @asynccontextmanager
-    async def held(self) -> AsyncIterator[int]:
-        """Lend the right to change the mirror, as a lock to hand to git; there is a repository then."""
+    async def held(self, address: Address) -> AsyncIterator[int]:
+        """Lend the right to change the mirror, as a lock to hand to git; there is a repository then.
+
+        The ``address`` is this one, with the credential to use for as long as it is lent.
+        """
         async with self.turn:
+            self.address = address
             await asyncio.to_thread(self._make_folder)
             lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

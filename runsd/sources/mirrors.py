@@ -16,6 +16,7 @@ from runsd.errors import SourceFailed
 from runsd.faults import Step, effect
 from runsd.sources import trouble
 from runsd.sources.address import Address, check_ref, is_abbreviation, is_commit, parse
+from runsd.sources.credential import Credential, check_takes_one, opened
 from runsd.sources.git import Git, GitFailed, GitSilent
 from runsd.sources.mirror import Mirror, too_large
 from runsd.sources.sharing import Begin, Shared
@@ -54,35 +55,42 @@ class Mirrors:
         self._answers: Shared[str] = Shared("resolve")
         self._hands = asyncio.Semaphore(_AT_ONCE)
 
-    def check(self, url: str, ref: str | None = None) -> str:
+    def check(self, url: str, ref: str | None = None, *, private: bool = False) -> str:
         """Return an address for people to see, if it can be used. Raises SourceFailed; asks nobody."""
         if ref is not None:
             check_ref(ref)
-        return parse(url, self._local).shown
+        address = parse(url, self._local)
+        if private:
+            check_takes_one(address)
+        return address.shown
 
-    async def resolve(self, url: str, ref: str | None = None) -> str:
+    async def resolve(self, url: str, ref: str | None = None, *, credential: Credential | None = None) -> str:
         """Return the full id of the commit that a branch, tag or commit is now, and have its files here.
 
         ``ref`` None is the remote's HEAD. A full id that is here needs no network; every other ref is asked
         for anew. Raises SourceFailed.
         """
-        address = parse(url, self._local)
+        address = opened(parse(url, self._local), credential)
         ref = None if ref in (None, "HEAD") else check_ref(ref or "")
         what = f"find {ref[:100]!r}" if ref else "find the HEAD"
         with self._using(address) as mirror, _explaining(what, address, silent_s=self._git.timeout_s):
             if ref is not None and is_commit(ref) and (found := await mirror.commit(ref)):
                 return found
-            return await self._answers.take((address.name, ref), lambda begin: self._find(mirror, ref, begin))
+            return await self._answers.take(
+                (address.name, address.version, ref), lambda begin: self._find(mirror, address, ref, begin)
+            )
 
     @asynccontextmanager
-    async def export(self, url: str, commit: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def export(
+        self, url: str, commit: str, *, credential: Credential | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Lend the files of a commit as the bytes of a tar archive; fetch it first if it is not here.
 
         Git waits for the reader. Raises SourceFailed, also in the middle.
         """
-        address = parse(url, self._local)
+        address = opened(parse(url, self._local), credential)
         with self._using(address) as mirror:
-            commit = await self.resolve(url, commit)
+            commit = await self.resolve(url, commit, credential=credential)
             args = ("archive", "--format=tar", commit)
             async with (
                 self._git.stream(*args, cwd=mirror.repository) as pieces,
@@ -90,14 +98,22 @@ class Mirrors:
             ):
                 yield telling
 
-    async def file(self, url: str, commit: str, path: str, *, most_bytes: int) -> bytes | None:
+    async def file(
+        self,
+        url: str,
+        commit: str,
+        path: str,
+        *,
+        most_bytes: int,
+        credential: Credential | None = None,
+    ) -> bytes | None:
         """Return the bytes of one file of a commit, or None where it has none there. Raises SourceFailed."""
-        address = parse(url, self._local)
+        address = opened(parse(url, self._local), credential)
         if not is_inside(path):
             return None
         content = bytearray()
         with self._using(address) as mirror, _explaining(f"read {path}", address):
-            commit = await self.resolve(url, commit)
+            commit = await self.resolve(url, commit, credential=credential)
             args = ("cat-file", "blob", f"{commit}:{posixpath.normpath(path)}")
             try:
                 async with self._git.stream(*args, cwd=mirror.repository) as pieces:
@@ -150,8 +166,8 @@ class Mirrors:
                     raise SourceFailed(too_large(f"{what} of {address.shown}", self._max_bytes))
                 yield piece
 
-    async def _find(self, mirror: Mirror, ref: str | None, begin: Begin) -> str:
-        async with mirror.held() as lock, self._hands:
+    async def _find(self, mirror: Mirror, address: Address, ref: str | None, begin: Begin) -> str:
+        async with mirror.held(address) as lock, self._hands:
             begin()
             try:
                 return await self._found(mirror, ref, lock)

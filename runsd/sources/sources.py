@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from runsd_sdk.python import GitSource, SourceSpec
 
 from runsd.errors import SourceFailed, Unknown
+from runsd.sources.credential import Credential
 from runsd.sources.mirrors import Mirrors
 from runsd.sources.uploads import Uploads
 
@@ -22,21 +23,23 @@ class Sources:
     async def check(self, source: SourceSpec) -> None:
         """Raise SourceFailed for what can never be had; nobody is asked for that."""
         if source.git is not None:
-            self._mirrors.check(source.git.url, source.git.ref)
+            self._mirrors.check(source.git.url, source.git.ref, private=source.git.secret is not None)
         elif not await self._uploads.exists(source.upload or ""):
             raise SourceFailed(
                 f"there is no source {source.upload}, or no longer; send it (again) with POST /v1/sources"
             )
 
-    async def commit(self, git: GitSource) -> str:
+    async def commit(self, git: GitSource, credential: Credential | None) -> str:
         """Return which commit a branch, a tag, or the beginning of a commit's id is now."""
-        return await self._mirrors.resolve(git.url, git.ref)
+        return await self._mirrors.resolve(git.url, git.ref, credential=credential)
 
     @asynccontextmanager
-    async def files(self, source: SourceSpec, commit: str | None) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def files(
+        self, source: SourceSpec, commit: str | None, credential: Credential | None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Lend all files as a tar archive; of a repository those of the commit."""
         if source.git is not None:
-            async with self._mirrors.export(source.git.url, commit or "") as pieces:
+            async with self._mirrors.export(source.git.url, commit or "", credential=credential) as pieces:
                 yield pieces
             return
         try:
@@ -45,10 +48,14 @@ class Sources:
         except Unknown as failure:
             raise SourceFailed(str(failure)) from failure
 
-    async def file(self, source: SourceSpec, commit: str | None, path: str) -> bytes | None:
+    async def file(
+        self, source: SourceSpec, commit: str | None, path: str, credential: Credential | None
+    ) -> bytes | None:
         """Return one file, or None where there is none of that name."""
         if source.git is not None:
-            return await self._mirrors.file(source.git.url, commit or "", path, most_bytes=_FILE_BYTES)
+            return await self._mirrors.file(
+                source.git.url, commit or "", path, most_bytes=_FILE_BYTES, credential=credential
+            )
         try:
             return await self._uploads.file(source.upload or "", path, most_bytes=_FILE_BYTES)
         except Unknown as failure:

@@ -51,7 +51,7 @@ _TABLE: Final = (
     (
         r"could not read (Username|Password)|Authentication failed|terminal prompts disabled"
         r"|Permission denied \(|Invalid username or|HTTP Basic: Access denied|returned error: 40[13]\b",
-        "its host asks for a login that works; check address and credentials",
+        "its host asks for a login that works; check the address, and name a secret that holds one",
     ),
     (
         r"repository .*not found|Repository not found|does not appear to be a git repository"

@@ -123,9 +123,15 @@ class Program:
         return await self._tools.environments.filled(ready, self._content(), self._put, on_progress=say)
 
     def _content(self) -> str:
-        """Return what tells the files of this program from those of all others."""
+        """Return what tells the files of this program from those of all others.
+
+        An image of a private source is for those alone who have the secret that opens it.
+        """
         source = self._work.spec.source
-        return f"{_place_digest()} {self._commit or (source and source.upload) or ''}"
+        files = f"{_place_digest()} {self._commit or (source and source.upload) or ''}"
+        if source is None or source.git is None or source.git.secret is None:
+            return files
+        return f"{files} {self._work.project} {source.git.secret}"
 
     async def _settle_commit(self, say: Callable[[str], None]) -> None:
         """Find out which commit a branch or tag is, unless a former attempt did."""
@@ -133,7 +139,7 @@ class Program:
         if source is None or source.git is None or self._commit is not None:
             return
         say(f"looking for {source.git.ref or 'the newest commit'} in {source.git.url}")
-        self._commit = await self._tools.sources.commit(source.git)
+        self._commit = await self._tools.sources.commit(source.git, await self._secrets.credential())
         await self._tools.programs.settle_commit(self._work, self._commit)
         say(f"the source is commit {self._commit}")
 
@@ -144,7 +150,8 @@ class Program:
             return required
 
         async def fetch(path: str) -> bytes | None:
-            return await self._tools.sources.file(source, self._commit, path)
+            credential = await self._secrets.credential()
+            return await self._tools.sources.file(source, self._commit, path, credential)
 
         return required + await project.read(python.requirements, fetch)
 
@@ -152,7 +159,8 @@ class Program:
         """Put runner and source into a container."""
         await self._tools.engine.put_files(container, "/", _whole(_place()))
         if (source := self._work.spec.source) is not None:
-            async with self._tools.sources.files(source, self._commit) as archive:
+            credential = await self._secrets.credential()
+            async with self._tools.sources.files(source, self._commit, credential) as archive:
                 await self._tools.engine.put_files(container, WORKSPACE, archive)
 
     async def left_in(self, container: str) -> Returned:

@@ -12,6 +12,7 @@ from runsd.engine.port import Bind
 from runsd.errors import SecretsLocked
 from runsd.mask import Mask
 from runsd.run import Outcome
+from runsd.sources.credential import Credential
 from runsd.store.attempts import Work
 from runsd.store.ended import Ended
 from runsd.store.returned import Returned
@@ -66,6 +67,14 @@ class AttemptSecrets:
         if not self._any or self._work.spec.python is not None:
             return {}
         return self._variables(await self._for_start())
+
+    async def credential(self) -> Credential | None:
+        """Return what opens the repository that it comes from. Raises NotStarted."""
+        source = self._work.spec.source
+        if source is None or source.git is None or (name := source.git.secret) is None:
+            return None
+        given = (await self._for_start())[name]
+        return Credential(self._work.project, name, given.version, given.value)
 
     @property
     def variables_path(self) -> str | None:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -142,8 +142,10 @@ class Line:
 class _Files(http.server.SimpleHTTPRequestHandler):
     login: str | None = None
     heard: list[str | None]
+    asked: Callable[[], None]
 
     def do_GET(self) -> None:
+        type(self).asked()
         given = self.headers.get("Authorization")
         self.heard.append(given)
         if self.login is not None and given != f"Basic {base64.b64encode(self.login.encode()).decode()}":
@@ -159,10 +161,15 @@ class _Files(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served_as_files(folder: Path, *, login: str | None = None) -> Iterator[tuple[int, list[str | None]]]:
-    """Serve a folder over plain HTTP; return port and the credentials of each request that came."""
+def served_as_files(
+    folder: Path, *, login: str | None = None, asked: Callable[[], None] = lambda: None
+) -> Iterator[tuple[int, list[str | None]]]:
+    """Serve a folder over plain HTTP; return port and the credentials of each request that came.
+
+    ``asked`` is called for each, before it is answered.
+    """
     heard: list[str | None] = []
-    kind = type("Files", (_Files,), {"login": login, "heard": heard})
+    kind = type("Files", (_Files,), {"login": login, "heard": heard, "asked": staticmethod(asked)})
     handler = functools.partial(kind, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
