@@ -1,6 +1,5 @@
 """Secrets as runs get them, and everywhere where nobody may see them."""
 
-import json
 import os
 import pty
 import sqlite3
@@ -17,10 +16,10 @@ from runsd_sdk import Conflict, Phase, Reason, RunResult, Status, Unprocessable
 
 from tests.conftest import Serve
 from tests.daemon.harness import ENDED_S, GATE, Daemon, container_name, first_line
+from tests.daemon.prying import Prying
 
 HUSH = "correct-horse-battery-staple"
 KEY = "-----BEGIN KEY-----\nMIIEpAIBAAKCAQEA\nq0tiW5RXNJTQUQ==\n-----END KEY-----\n"
-FORBIDDEN = (HUSH.encode(), b"MIIEpAIBAAKCAQEA", b"q0tiW5RXNJTQUQ==")
 PROGRAM = """
 import json, os, subprocess, sys
 
@@ -51,24 +50,12 @@ def daemon(serve: Serve) -> Iterator[Daemon]:
         daemon.client.secrets.set("TOKEN", HUSH)
         daemon.client.secrets.set("KEY", KEY)
         yield daemon
-        assert not seen_in_files(daemon), seen_in_files(daemon)
+        assert Prying(daemon, HUSH, KEY).in_files() == []
 
 
-def seen_in_files(daemon: Daemon) -> list[str]:
-    """Name the daemon's files, its log among them, in which there is something of a value."""
-    files = [file for file in daemon.directory.rglob("*") if file.is_file() and "source" not in file.parts]
-    return [str(file) for file in files if any(value in file.read_bytes() for value in FORBIDDEN)]
-
-
-def seen_in_answers(daemon: Daemon, run_id: str) -> list[str]:
-    """Name the answers of the API in which there is something of a value."""
-    here = f"/v1/runs/{run_id}"
-    paths = [here, *(f"{here}/{what}" for what in ("result", "events", "metrics", "problems", "why", "lock"))]
-    paths += ["/v1/runs", "/v1/events?limit=1000", "/v1/secrets", "/v1/info", "/metrics"]
-    asked = [(path, "application/json") for path in paths]
-    asked += [(f"{here}/logs?stream=all", kind) for kind in ("text/plain", "application/x-ndjson")]
-    answers = {path: daemon.http.get(path, headers={"Accept": kind}).content for path, kind in asked}
-    return [path for path, answer in answers.items() if any(value in answer for value in FORBIDDEN)]
+@pytest.fixture
+def prying(daemon: Daemon) -> Prying:
+    return Prying(daemon, HUSH, KEY)
 
 
 def python_run(daemon: Daemon, folder: Path, function: str, **spec: Any) -> Any:
@@ -82,7 +69,7 @@ def python_run(daemon: Daemon, folder: Path, function: str, **spec: Any) -> Any:
     )
 
 
-def test_an_image_run_gets_variables_and_files(daemon: Daemon) -> None:
+def test_an_image_run_gets_variables_and_files(daemon: Daemon, prying: Prying) -> None:
     uses = ["TOKEN", {"name": "TOKEN", "env": "OTHER"}, {"name": "KEY", "path": "deep/key.pem"}]
     script = 'test "$TOKEN" = "$OTHER" && printf "%s\\n" "$TOKEN" && cat /run/secrets/deep/key.pem && id -u'
     result = daemon.run("sh", "-c", script, secrets=uses, user="1234:1234", env={"A": "b"})
@@ -92,16 +79,16 @@ def test_an_image_run_gets_variables_and_files(daemon: Daemon) -> None:
     assert [(use.name, use.env, use.path) for use in shown] == [
         ("TOKEN", "TOKEN", None), ("TOKEN", "OTHER", None), ("KEY", None, "/run/secrets/deep/key.pem")
     ]  # fmt: skip
-    assert not seen_in_answers(daemon, result.id)
+    assert prying.in_answers(result.id) == []
 
 
-def test_secret_files_are_read_only_in_memory_and_gone_with_the_run(daemon: Daemon) -> None:
+def test_secret_files_are_read_only_in_memory_and_gone_with_the_run(daemon: Daemon, prying: Prying) -> None:
     script = f"grep ' /run/secrets ' /proc/mounts; {GATE} echo x > /run/secrets/k"
     handle = daemon.submit("sh", "-c", script, secrets=[{"name": "KEY", "path": "k"}])
     kind, options = first_line(handle).split()[2:4]
     assert kind == "tmpfs" and "ro" in options.split(",")
     record = daemon.inspect(handle.id)
-    assert not any(value in json.dumps(record).encode() for value in FORBIDDEN)
+    assert not prying.in_engine(record)
     (place,) = [Path(mount["Source"]) for mount in record["Mounts"]]
     assert (place / "k").read_text() == KEY
     assert place.parents[1].stat().st_mode & 0o777 == 0o700
@@ -111,7 +98,9 @@ def test_secret_files_are_read_only_in_memory_and_gone_with_the_run(daemon: Daem
 
 
 @pytest.mark.usefixtures("python_image")
-def test_a_python_run_gets_both_and_nothing_shows_in_its_container(daemon: Daemon, tmp_path: Path) -> None:
+def test_a_python_run_gets_both_and_nothing_shows_in_its_container(
+    daemon: Daemon, prying: Prying, tmp_path: Path
+) -> None:
     handle = python_run(daemon, tmp_path / "source", "tell")
     result: RunResult = handle.wait(ENDED_S)
     assert result.status is Status.SUCCEEDED, result.stderr
@@ -119,23 +108,24 @@ def test_a_python_run_gets_both_and_nothing_shows_in_its_container(daemon: Daemo
     assert result.stdout.splitlines()[0].startswith(stars)
     assert result.stderr == f"{stars}\n"
     assert result.return_value == {"token": stars, "list": [stars + "!"]}
-    assert not seen_in_answers(daemon, handle.id)
+    assert prying.in_answers(handle.id) == []
 
 
 @pytest.mark.usefixtures("python_image")
-def test_problems_are_covered_while_it_runs_and_afterwards(daemon: Daemon, tmp_path: Path) -> None:
+def test_problems_are_covered_while_it_runs_and_afterwards(
+    daemon: Daemon, prying: Prying, tmp_path: Path
+) -> None:
     handle = python_run(daemon, tmp_path / "source", "waits")
     assert "here" in next(entry.text for entry in handle.logs(follow=True) if "here" in entry.text)
     (problem,) = daemon.client.problems(handle.id).data
     assert problem.message == f"no {'*' * len(HUSH)}"
-    record = json.dumps(daemon.inspect(handle.id)).encode()
-    assert not any(value in record for value in FORBIDDEN)
+    assert not prying.in_engine(daemon.inspect(handle.id))
     handle.cancel()
     result = handle.wait(ENDED_S)
     assert [one.message for one in result.problems] == [problem.message]
     failed = python_run(daemon, tmp_path / "source", "raises").wait(ENDED_S)
     assert failed.problems[0].stacktrace.count("*" * len(HUSH)) == 1
-    assert not seen_in_answers(daemon, failed.id)
+    assert prying.in_answers(failed.id) == []
 
 
 def test_a_change_is_for_later_runs_alone(daemon: Daemon) -> None:
@@ -182,7 +172,7 @@ def test_a_taken_up_log_is_covered_too(serve: Serve) -> None:
         stars = "*" * len(HUSH)
         lines = [f"{stars} begins", *(f"{n} {stars}" for n in range(300)), HUSH[:5]]
         assert result.stdout == "\n".join(lines)
-        assert not seen_in_files(daemon)
+        assert Prying(daemon, HUSH).in_files() == []
         assert not [line for line in daemon.logged() if "uncertain" in line["event"]]
 
 
