@@ -8,6 +8,7 @@ import pytest
 from runsd_sdk import Reason, RunHandle, Status, Unprocessable
 
 from tests.conftest import Serve
+from tests.daemon.command import runs
 from tests.daemon.harness import ENDED_S, GATE, Daemon
 from tests.daemon.prying import Prying
 from tests.daemon.repository import commit, git, made
@@ -95,7 +96,9 @@ def test_nothing_of_it_is_in_the_container(daemon: Daemon, folder: Path, url: st
     source = f"import subprocess\ndef main(): subprocess.run(['sh', '-c', {GATE!r} + ':'])\n"
     commit(folder / "private", {"main.py": source})
     git(folder / "private", "update-server-info")
-    handle = submitted(daemon, url, "GIT")
+    words = ["py", "-d", "--git", f"{url}@main", "--git-secret", "GIT", "--image", daemon.image]
+    done = runs(daemon, *words, "--network", "none", "main.py:main")
+    handle = daemon.client.handle(done.stdout.strip())
     daemon.until(handle.id, "run.running")
     record = daemon.inspect(handle.id)
     image = daemon.eye.inspect_image(record["Image"]), daemon.eye.history(record["Image"])
