@@ -53,8 +53,11 @@ def test_an_unknown_path_is_404_and_says_where_to_look(path: str, daemon: Daemon
 
 @pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
 def test_a_method_that_a_path_has_not_is_405_with_those_it_has(path: str, daemon: Daemon) -> None:
-    asked = path.replace("{id}", "run_1")
-    methods = {route.method for route in ROUTES if re.fullmatch(route.path.replace("{id}", "[^/]+"), asked)}
+    parameter = r"\{\w+\}"
+    asked = re.sub(parameter, "run_1", path)
+    methods = {
+        route.method for route in ROUTES if re.fullmatch(re.sub(parameter, "[^/]+", route.path), asked)
+    }
     for method in {"PUT", "OPTIONS", "TRACE", "DELETE", "PATCH", "POST", "GET"} - methods:
         answer = daemon.http.request(method, asked)
         refused(answer, 405)

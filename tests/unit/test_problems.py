@@ -17,6 +17,7 @@ EXPECTED = {
     "TooLarge": 413,
     "Unknown": 404,
     "Conflicting": 409,
+    "SecretsLocked": 409,
     "NotNow": 503,
     "SourceFailed": 422,
     "DependenciesFailed": 422,
