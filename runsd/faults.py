@@ -83,6 +83,11 @@ class Step(StrEnum):
     DISCARD_VOLUME = "discard_volume"  # commit: it is wanted no more
     REMOVE_VOLUME = "remove_volume"  # Engine: it is removed
     FORGET_VOLUME = "forget_volume"  # commit: it is gone
+    CHANGE_WEBHOOK = "change_webhook"  # commit: a webhook is made, changed or deleted
+    ASK_DELIVERY = "ask_delivery"  # commit: a test message, or one to be sent again, waits
+    SEND_WEBHOOK = "send_webhook"  # HTTP: a receiver has answered a message, or has not
+    NOTE_DELIVERY = "note_delivery"  # commit: what came of that
+    FORGET_DELIVERIES = "forget_deliveries"  # commit: deliveries are over age
 
 
 def before(step: Step) -> None:

@@ -60,10 +60,7 @@ class Secrets:
         """Make a secret, or give it another value; runs that were submitted before keep the one they have."""
 
         def job(db: sqlite3.Connection) -> Secret:
-            # The key is looked up within the transaction: whoever changes keys waits for it to be over.
-            (empty,) = db.execute(_IS_EMPTY).fetchone()
-            sealed = self._keyring.seal(value, may_make=bool(empty))
-            (value_id,) = db.execute(_ADD_VALUE, {"value": sealed}).fetchone()
+            value_id = keep_value(db, self._keyring, value)
             given = {"project": project, "name": name, "value_id": value_id, "now": self._clock()}
             return _secret(db.execute(_SET, given).fetchone())
 
@@ -107,6 +104,15 @@ class Secrets:
         """Return what covers the values that a live run was given; None for one without any."""
         given = await self.of_run(run_id)
         return Mask(one.value for one in given.values()) if given else None
+
+
+def keep_value(db: sqlite3.Connection, keyring: Keyring, value: str) -> int:
+    """Encrypt and store a value within a transaction, and return its id. May raise SecretsLocked."""
+    # The key is looked up within the transaction: whoever changes keys waits for it to be over.
+    (empty,) = db.execute(_IS_EMPTY).fetchone()
+    sealed = keyring.seal(value, may_make=bool(empty))
+    (value_id,) = db.execute(_ADD_VALUE, {"value": sealed}).fetchone()
+    return int(value_id)
 
 
 def give_secrets(

@@ -17,6 +17,8 @@ _MOVE = (
     " where phase = 'queued'",
     "update runs set deadline_us = deadline_us + :by, stop_us = stop_us + :by"
     " where phase not in ('queued', 'finished')",
+    "update webhook_deliveries set next_us = next_us + :by where next_us is not null",
+    "update webhooks set failing_us = failing_us + :by where failing_us is not null",
 )
 
 

@@ -18,7 +18,14 @@ from tests.store.logbook import OUT, Book, numbered, open_book
 
 DAY_S = 24 * 3600
 NO_LIMITS = RetentionSettings(
-    runs_days=0, logs_days=0, events_days=0, max_runs=0, max_log_bytes=0, max_events=0
+    runs_days=0,
+    logs_days=0,
+    events_days=0,
+    max_runs=0,
+    max_log_bytes=0,
+    max_events=0,
+    deliveries_days=0,
+    max_deliveries=0,
 )
 
 
@@ -41,6 +48,7 @@ class Attic:
         return Janitor(
             self.retention,
             self.logs,
+            self.desk.deliveries,
             (self.desk.db, self.book.db),
             hurry=self.hurried.is_set,
             settings=NO_LIMITS.model_copy(update=settings),

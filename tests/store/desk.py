@@ -14,19 +14,23 @@ from runsd_sdk.spec import RunSpec, VolumeSpec
 
 from runsd.clock import micros
 from runsd.ids import Ids
+from runsd.keyring import Keyring
 from runsd.run import Outcome
 from runsd.sqlite import Sqlite
 from runsd.store.attempts import Attempts, Work
 from runsd.store.database import open_database
+from runsd.store.deliveries import Deliveries
 from runsd.store.ended import Ended
 from runsd.store.events import Events
 from runsd.store.runs import Runs, Submission
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
+from runsd.store.webhooks import Webhooks
 
 SECOND = 1_000_000
 START = micros(datetime(2026, 11, 22, 1, 0, tzinfo=UTC))
 PROJECT = "default"
+PRICE = Decimal("0.00004")
 BEGAN: Any = {"boot": "this boot", "began_us": 5_000_000}
 SUCCESS = Outcome(Reason.EXITED, "exited with code 0", 0)
 FAILURE = Outcome(Reason.EXITED, "exited with code 3", 3)
@@ -59,6 +63,9 @@ class Desk:
     volumes: Volumes
     events: Events
     usage: UsageLines
+    keyring: Keyring
+    webhooks: Webhooks
+    deliveries: Deliveries
 
     async def submit(self, **spec: Any) -> Run:
         """Submit one run."""
@@ -132,15 +139,19 @@ async def open_desk(path: Path) -> AsyncIterator[Desk]:
     """Open the store over a file."""
     db, hands = await open_database(path), Hands()
     new_id = Ids(hands.now).new
+    keyring = Keyring(path.with_name("secrets.key"))
     try:
         yield Desk(
             db=db,
             hands=hands,
-            runs=Runs(db, clock=hands.now, new_id=new_id, hostname="host", price_usd=Decimal("0.00004")),
+            runs=Runs(db, clock=hands.now, new_id=new_id, hostname="host", price_usd=PRICE),
             attempts=Attempts(db, clock=hands.now),
             volumes=Volumes(db, clock=hands.now, new_id=new_id),
             events=Events(db),
             usage=UsageLines(db),
+            keyring=keyring,
+            webhooks=Webhooks(db, keyring, clock=hands.now, new_id=new_id),
+            deliveries=Deliveries(db, clock=hands.now, price_usd=PRICE),
         )
     finally:
         await db.close()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         InvalidArguments,
         InvalidFolder,
         InvalidFunction,
+        InvalidSignature,
         InvalidSpec,
         NotFound,
         RateLimited,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
     from runsd_sdk.secret import SecretUse
     from runsd_sdk.spec import Requests, Resources, Retries, RunSpec, VolumeMount
+    from runsd_sdk.unwrapping import unwrap
+    from runsd_sdk.webhook import Delivery, Webhook, WebhookEvent
 
 _HOME = {
     "async_client": "AsyncRunsClient",
@@ -50,8 +53,9 @@ _HOME = {
     "async_handle": "AsyncFunctionHandle AsyncRunHandle",
     "client": "RunsClient",
     "errors": "APIStatusError BadRequest Conflict DaemonUnreachable Forbidden InvalidAddress InvalidArguments"
-    " InvalidFolder InvalidFunction InvalidSpec NotFound RateLimited RemoteException RunCancelled RunFailed"
-    " RunOutOfMemory RunTimedOut RunsdError ServerError TooLarge Unauthorized Unprocessable WaitTimeout",
+    " InvalidFolder InvalidFunction InvalidSignature InvalidSpec NotFound RateLimited RemoteException"
+    " RunCancelled RunFailed RunOutOfMemory RunTimedOut RunsdError ServerError TooLarge Unauthorized"
+    " Unprocessable WaitTimeout",
     "function": "Function",
     "handle": "FunctionHandle RunHandle",
     "host": "Health Info Problem Secret Source Usage Volume",
@@ -59,6 +63,8 @@ _HOME = {
     "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
     "secret": "SecretUse",
     "spec": "Requests Resources Retries RunSpec VolumeMount",
+    "unwrapping": "unwrap",
+    "webhook": "Delivery Webhook WebhookEvent",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 
@@ -71,6 +77,7 @@ __all__ = [
     "BadRequest",
     "Conflict",
     "DaemonUnreachable",
+    "Delivery",
     "Entrypoint",
     "Event",
     "Forbidden",
@@ -83,6 +90,7 @@ __all__ = [
     "InvalidArguments",
     "InvalidFolder",
     "InvalidFunction",
+    "InvalidSignature",
     "InvalidSpec",
     "LogEntry",
     "Metrics",
@@ -120,7 +128,10 @@ __all__ = [
     "Volume",
     "VolumeMount",
     "WaitTimeout",
+    "Webhook",
+    "WebhookEvent",
     "Why",
+    "unwrap",
 ]
 
 

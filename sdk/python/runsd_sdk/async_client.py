@@ -12,6 +12,7 @@ from runsd_sdk.async_function import AsyncFunctions
 from runsd_sdk.async_handle import AsyncRunHandle
 from runsd_sdk.async_secrets import AsyncSecrets
 from runsd_sdk.async_volumes import AsyncVolumes
+from runsd_sdk.async_webhooks import AsyncWebhooks
 from runsd_sdk.calls import Stream
 from runsd_sdk.fields import ProgramFields, SpecFields
 from runsd_sdk.host import Health, Info, Source, Usage
@@ -40,6 +41,7 @@ class AsyncRunsClient:
         self._link = Link(patience_s=patience_seconds)
         self._driver = AsyncDriver(address.find(host, api_key=api_key, project=project), self._link)
         self.volumes = AsyncVolumes(self._driver)
+        self.webhooks = AsyncWebhooks(self._driver)
         self.function = AsyncFunctions(self, self._driver)
         self.secrets = AsyncSecrets(self._driver)
 

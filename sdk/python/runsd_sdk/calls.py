@@ -24,6 +24,14 @@ from runsd_sdk.run import (
 )
 from runsd_sdk.secret import SecretValue
 from runsd_sdk.spec import RunPatch, VolumeSpec
+from runsd_sdk.webhook import (
+    Delivery,
+    DeliveryList,
+    Webhook,
+    WebhookList,
+    WebhookPatch,
+    WebhookSpec,
+)
 from runsd_sdk.wire import Answer, format_instant
 
 T = TypeVar("T")
@@ -42,6 +50,7 @@ ANSWER_S = 30.0
 SILENCE_S = 60.0  # the daemon sends a sign of life every 15 s
 LONG_POLL_S = 55.0
 MOST_PACKED = 256 * 1024**2  # what the daemon takes, if its operator has not said otherwise
+ATTEMPT_S = 60.0  # a receiver may take 15 s to answer a webhook
 STORED_S = 300.0  # a large source is read once more and put on the disk before it is answered
 
 
@@ -292,6 +301,86 @@ def delete_secret(name: str) -> Call[None]:
     return Call(method="DELETE", path=_secret(name), parse=_nothing)
 
 
+def create_webhook(
+    url: str, *, events: Sequence[str], description: str = "", enabled: bool = True
+) -> Call[Webhook]:
+    """Register a URL that is told of events."""
+    body: fields.Json = {"url": url, "events": list(events), "description": description, "enabled": enabled}
+    call = _post("/v1/webhooks", Webhook, fields.validated(WebhookSpec, body).wire())
+    return replace(call, repeatable=False)  # the first of two would be nobody's, and its secret unknown
+
+
+def list_webhooks() -> Call[WebhookList]:
+    """Ask for all webhooks of the project."""
+    return _get("/v1/webhooks", WebhookList)
+
+
+def get_webhook(webhook: str) -> Call[Webhook]:
+    """Ask for one webhook."""
+    return _get(_webhook(webhook), Webhook)
+
+
+def update_webhook(
+    webhook: str,
+    *,
+    url: str | None = None,
+    events: Sequence[str] | None = None,
+    description: str | None = None,
+    enabled: bool | None = None,
+) -> Call[Webhook]:
+    """Change what is given of a webhook."""
+    given = {"url": url, "events": events and list(events), "description": description, "enabled": enabled}
+    body = {key: value for key, value in given.items() if value is not None}
+    return Call(
+        method="PATCH",
+        path=_webhook(webhook),
+        parse=Webhook.model_validate_json,
+        body=json.dumps(fields.validated(WebhookPatch, body).wire()).encode(),
+        headers=(("Content-Type", JSON),),
+    )
+
+
+def rotate_webhook(webhook: str) -> Call[Webhook]:
+    """Change the secret of a webhook."""
+    path = _webhook(webhook, "rotate")
+    return Call(method="POST", path=path, parse=Webhook.model_validate_json, repeatable=False)
+
+
+def delete_webhook(webhook: str) -> Call[None]:
+    """Delete a webhook."""
+    return Call(method="DELETE", path=_webhook(webhook), parse=_nothing)
+
+
+def test_webhook(webhook: str) -> Call[Delivery]:
+    """Send a test message; it is answered when the receiver has answered."""
+    return Call(
+        method="POST",
+        path=_webhook(webhook, "test"),
+        parse=Delivery.model_validate_json,
+        read_s=ATTEMPT_S,
+        repeatable=False,
+    )
+
+
+def list_deliveries(
+    webhook: str, *, status: str | None = None, limit: int | None = None, cursor: str | None = None
+) -> Call[DeliveryList]:
+    """Ask for a page of a webhook's deliveries, newest first."""
+    query = _query(status=status, limit=limit, cursor=cursor)
+    return _get(_webhook(webhook, "deliveries"), DeliveryList, query)
+
+
+def get_delivery(webhook: str, delivery: str) -> Call[Delivery]:
+    """Ask for one delivery."""
+    return _get(_webhook(webhook, "deliveries", _segment(delivery)), Delivery)
+
+
+def redeliver(webhook: str, delivery: str) -> Call[Delivery]:
+    """Send a message again; it is answered when the receiver has answered."""
+    path = _webhook(webhook, "deliveries", _segment(delivery), "redeliver")
+    return Call(method="POST", path=path, parse=Delivery.model_validate_json, read_s=ATTEMPT_S)
+
+
 def upload(archive: Pieces) -> Call[Source]:
     """Send a source. The same bytes are the same source, so it can be sent again."""
     return Call(
@@ -356,6 +445,10 @@ def _run(run_id: str, *below: str) -> str:
 
 def _secret(name: str) -> str:
     return f"/v1/secrets/{_segment(name)}"
+
+
+def _webhook(webhook: str, *below: str) -> str:
+    return "/".join(("/v1/webhooks", _segment(webhook), *below))
 
 
 def _events_path(run_id: str | None) -> str:

@@ -18,6 +18,7 @@ from runsd_sdk.python import SourceSpec
 from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunProblems, RunResult, Why
 from runsd_sdk.secrets import Secrets
 from runsd_sdk.volumes import Volumes
+from runsd_sdk.webhooks import Webhooks
 
 
 class RunsClient:
@@ -40,6 +41,7 @@ class RunsClient:
         self._link = Link(patience_s=patience_seconds)
         self._driver = SyncDriver(address.find(host, api_key=api_key, project=project), self._link)
         self.volumes = Volumes(self._driver)
+        self.webhooks = Webhooks(self._driver)
         self.function = Functions(self, self._driver)
         self.secrets = Secrets(self._driver)
 

@@ -5,6 +5,7 @@ RunsdError
 ├── WaitTimeout          the caller's own patience ran out; the run goes on
 ├── InvalidSpec          refused before it was sent (also a ValueError)
 ├── InvalidFolder        a directory that cannot be packed (also a ValueError)
+├── InvalidSignature     a message that no webhook with this secret has just sent (also a ValueError)
 ├── InvalidAddress       RUNSD_HOST or ``host`` cannot be understood (also a ValueError)
 ├── InvalidFunction      a function that no run could find, or call (also a ValueError)
 ├── InvalidArguments     arguments that do not fit a function, or are not JSON (also a TypeError)
@@ -69,6 +70,10 @@ class WaitTimeout(RunsdError):
 
 class InvalidAddress(RunsdError, ValueError):
     """An address that names neither a Unix socket nor an HTTP server."""
+
+
+class InvalidSignature(RunsdError, ValueError):
+    """A message that no webhook with this secret has sent in the last minutes; do not act on it."""
 
 
 class InvalidFolder(RunsdError, ValueError):

@@ -19,10 +19,12 @@ from runsd_sdk import (
 )
 from runsd_sdk.async_secrets import AsyncSecrets
 from runsd_sdk.async_volumes import AsyncVolumes
+from runsd_sdk.async_webhooks import AsyncWebhooks
 from runsd_sdk.fields import SpecFields
 from runsd_sdk.secrets import Secrets
 from runsd_sdk.spec import RunSpec
 from runsd_sdk.volumes import Volumes
+from runsd_sdk.webhooks import Webhooks
 
 PAIRS: list[tuple[type, type]] = [
     (RunsClient, AsyncRunsClient),
@@ -30,9 +32,10 @@ PAIRS: list[tuple[type, type]] = [
     (FunctionHandle, AsyncFunctionHandle),
     (Function, AsyncFunction),
     (Volumes, AsyncVolumes),
+    (Webhooks, AsyncWebhooks),
     (Secrets, AsyncSecrets),
 ]
-AT_ONCE = {"with_options"}  # asks nobody
+AT_ONCE = {"with_options", "unwrap"}  # asks nobody
 
 
 def surface(kind: type) -> dict[str, Any]:
