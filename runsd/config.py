@@ -3,6 +3,7 @@
 A list in a variable is JSON, or has commas between its parts.
 """
 
+import ipaddress
 import json
 import os
 import re
@@ -118,12 +119,18 @@ class RetentionSettings(_Section):
     events_days: Annotated[float, Field(ge=0)] = Field(
         90, description="events of ended runs are kept this long"
     )
+    deliveries_days: Annotated[float, Field(ge=0)] = Field(
+        30, description="what webhooks were told is kept this long"
+    )
     max_runs: Annotated[int, Field(ge=0)] = Field(
         1_000_000, description="of more ended runs the oldest are forgotten"
     )
     max_log_bytes: Size = Field("10Gi", description="of more output that of the oldest ended runs is deleted")
     max_events: Annotated[int, Field(ge=0)] = Field(
         5_000_000, description="of more events the oldest are deleted"
+    )
+    max_deliveries: Annotated[int, Field(ge=0)] = Field(
+        100_000, description="of more deliveries to webhooks the oldest are forgotten, sent or not"
     )
     min_free_bytes: Size = Field(
         "1Gi", description="with less free disk no run is accepted or started; those that run go on"
@@ -282,6 +289,30 @@ class SecretSettings(_Section):
     )
 
 
+class WebhookSettings(_Section):
+    """Where outgoing webhooks may be sent."""
+
+    allow: list[str] = Field(
+        [],
+        description="addresses and networks that may be sent to although they are private, as in 10.1.0.0/16",
+    )
+
+    @field_validator("allow")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        for text in value:
+            try:
+                ipaddress.ip_network(text)
+            except ValueError as error:
+                raise ValueError(f"{error}; write an address or a network, as in 10.1.0.0/16") from error
+        return value
+
+    @property
+    def networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """What is allowed, as networks."""
+        return [ipaddress.ip_network(text) for text in self.allow]
+
+
 class Settings(_Section):
     """All settings, section by section."""
 
@@ -298,6 +329,7 @@ class Settings(_Section):
     environments: EnvironmentSettings = EnvironmentSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     secrets: SecretSettings = SecretSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     @property
     def host_cpu_milli(self) -> int:

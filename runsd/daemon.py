@@ -39,6 +39,7 @@ from runsd.sources.sources import Sources
 from runsd.sources.uploads import Uploads
 from runsd.store.attempts import Attempts
 from runsd.store.database import instance_of, open_database
+from runsd.store.deliveries import Deliveries
 from runsd.store.events import Events
 from runsd.store.programs import Programs
 from runsd.store.retention import Retention
@@ -47,6 +48,7 @@ from runsd.store.secrets import Secrets
 from runsd.store.timers import Reading, Timers
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
+from runsd.store.webhooks import Webhooks
 from runsd.supervise.disk import DiskWatch, places_on_disk
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.images import Images
@@ -63,6 +65,8 @@ from runsd.supervise.tools import Tools
 from runsd.supervise.usage import UsageMeter
 from runsd.supervise.volumes import EngineVolumes
 from runsd.telemetry.service import Telemetry
+from runsd.webhooks.deliverer import Deliverer
+from runsd.webhooks.sender import Sender
 
 log = structlog.get_logger()
 
@@ -222,9 +226,14 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         )  # fmt: skip
         timekeeper = Timekeeper(timers, boot=boot, clock=clock, signals=signals)
         await timekeeper.catch_up()
+        deliveries = Deliveries(db, clock=clock, price_usd=price)
+        deliverer = Deliverer(
+            deliveries, Sender(allow=settings.webhooks.networks), keyring,
+            metrics=metrics, signals=signals, clock=clock,
+        )  # fmt: skip
         retention, kept_logs = Retention(db, clock=clock), KeptLogs(logs_db)
         janitor = Janitor(
-            retention, kept_logs, files, hurry=lambda: not disk.enough,
+            retention, kept_logs, deliveries, files, hurry=lambda: not disk.enough,
             settings=settings.retention, metrics=metrics, signals=signals, clock=clock,
         )  # fmt: skip
         services = Services(
@@ -236,6 +245,8 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             programs=programs,
             events=Events(db),
             volumes=volumes,
+            webhooks=Webhooks(db, keyring, clock=clock, new_id=new_id),
+            deliveries=deliveries,
             secrets=secrets,
             secret_files=secret_files,
             engine_volumes=engine_volumes,
@@ -282,6 +293,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             reconciler,
             scheduler,
             janitor,
+            deliverer,
         )
         async with asyncio.TaskGroup() as group:
             loops = [group.create_task(loop.serve(), name=type(loop).__name__) for loop in endless]

@@ -30,6 +30,12 @@ class Metrics:
             ("kind",),
             registry=self._registry,
         )
+        self.webhooks = Counter(
+            "runsd_webhook_attempts",
+            "Messages sent to webhooks: taken by the receiver (delivered), or not (failed)",
+            ("outcome",),
+            registry=self._registry,
+        )
         self.disk_free = Gauge(
             "runsd_disk_free_bytes",
             "Free space where runsd (data) and the Docker Engine (engine) write",

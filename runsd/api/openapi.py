@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from runsd_sdk import signature
 from runsd_sdk.host import Problem
+from runsd_sdk.webhook import WebhookEvent
 
 from runsd import __version__
 from runsd.api.routes import ROUTES, Route
@@ -34,7 +36,8 @@ _KEY: Final = {
 
 def document() -> dict[str, Any]:
     """Return the document."""
-    models = {model for route in ROUTES for model in (route.answer, route.body) if model} | {Problem}
+    models = {model for route in ROUTES for model in (route.answer, route.body) if model}
+    models |= {Problem, WebhookEvent}
     refs, definitions = models_json_schema(
         [
             (m, "validation" if _is_body(m) else "serialization")
@@ -56,6 +59,7 @@ def document() -> dict[str, Any]:
         },
         "servers": [{"url": "/", "description": "HTTP/1.1 on the daemon's Unix socket"}],
         "paths": paths,
+        "webhooks": {"event": {"post": _told(named)}},
         "components": {"schemas": definitions["$defs"]},
     }
 
@@ -76,6 +80,22 @@ def _operation(route: Route, named: Mapping[Any, Any]) -> dict[str, Any]:
         content = {route.takes: {"schema": {"type": "string", "format": "binary"}}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _told(named: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what a receiver of webhooks is asked to take."""
+    content = {"application/json": {"schema": named[WebhookEvent]}}
+    signed = [
+        {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+        for name in (signature.ID, signature.TIMESTAMP, signature.SIGNATURE)
+    ]
+    return {
+        "operationId": "webhooks.event",
+        "summary": "Take an event of a run, signed as by Standard Webhooks",
+        "parameters": signed,
+        "requestBody": {"required": True, "content": content},
+        "responses": {"2XX": {"description": "Taken; anything else, and it is sent again"}},
+    }
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from pydantic import BaseModel
-from runsd_sdk import host, run, secret, spec
+from runsd_sdk import host, run, secret, spec, webhook
 from runsd_sdk.wire import Answer
 
-from runsd.api import events, logs, programs, runs, secrets, sources, system, usage, volumes
+from runsd.api import events, logs, programs, runs, secrets, sources, system, usage, volumes, webhooks
 from runsd.api.call import MIB, Handler, NoQuery, Query
 from runsd.api.streams import NDJSON, SSE, TEXT
 from runsd.metrics import CONTENT_TYPE
@@ -35,6 +35,8 @@ class Route:
 
 _RUN: Final = "/v1/runs/{id}"
 _VOLUME: Final = "/v1/volumes/{id}"
+_WEBHOOK: Final = "/v1/webhooks/{id}"
+_DELIVERY: Final = f"{_WEBHOOK}/deliveries/{{delivery}}"
 
 ROUTES: Final = (
     Route("POST", "/v1/runs", runs.create, run.Run, spec.RunSpec, status=201, keyed=True),
@@ -64,6 +66,19 @@ ROUTES: Final = (
     Route("GET", "/v1/secrets", secrets.page, host.SecretList),
     Route("PUT", "/v1/secrets/{name}", secrets.set, host.Secret, secret.SecretValue),
     Route("DELETE", "/v1/secrets/{name}", secrets.delete, None, status=204),
+    Route("POST", "/v1/webhooks", webhooks.create, webhook.Webhook, webhook.WebhookSpec, status=201),
+    Route("GET", "/v1/webhooks", webhooks.page, webhook.WebhookList),
+    Route("GET", _WEBHOOK, webhooks.get, webhook.Webhook),
+    Route("PATCH", _WEBHOOK, webhooks.change, webhook.Webhook, webhook.WebhookPatch),
+    Route("DELETE", _WEBHOOK, webhooks.delete, None, status=204),
+    Route("POST", f"{_WEBHOOK}/rotate", webhooks.rotate, webhook.Webhook),
+    Route("POST", f"{_WEBHOOK}/test", webhooks.test, webhook.Delivery, status=201),
+    Route(
+        "GET", f"{_WEBHOOK}/deliveries", webhooks.deliveries, webhook.DeliveryList,
+        query=webhooks.DeliveriesQuery,
+    ),
+    Route("GET", _DELIVERY, webhooks.delivery, webhook.Delivery),
+    Route("POST", f"{_DELIVERY}/redeliver", webhooks.redeliver, webhook.Delivery),
     Route("POST", "/v1/sources", sources.create, host.Source, takes=sources.TAR, status=201),
     Route("GET", "/v1/sources/{id}", sources.get, host.Source),
     Route("GET", "/v1/usage", usage.month, host.Usage, query=usage.UsageQuery, media=(usage.CSV,)),

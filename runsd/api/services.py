@@ -15,6 +15,7 @@ from runsd.signals import Signals
 from runsd.sources.sources import Sources
 from runsd.sources.uploads import Uploads
 from runsd.store.attempts import Attempts
+from runsd.store.deliveries import Deliveries
 from runsd.store.events import Events
 from runsd.store.programs import Programs
 from runsd.store.retention import Retention
@@ -22,6 +23,7 @@ from runsd.store.runs import Runs
 from runsd.store.secrets import Secrets
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
+from runsd.store.webhooks import Webhooks
 from runsd.supervise.disk import DiskWatch
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.pace import Pace
@@ -45,6 +47,8 @@ class Services:
     programs: Programs
     events: Events
     volumes: Volumes
+    webhooks: Webhooks
+    deliveries: Deliveries
     secrets: Secrets
     secret_files: SecretFiles
     engine_volumes: EngineVolumes

@@ -5,7 +5,22 @@ from typing import NoReturn
 
 import typer
 
-from runsd.cli import control, events, logs, map, ps, py, run, secret, show, stats, usage, volume, wait
+from runsd.cli import (
+    control,
+    events,
+    logs,
+    map,
+    ps,
+    py,
+    run,
+    secret,
+    show,
+    stats,
+    usage,
+    volume,
+    wait,
+    webhook,
+)
 from runsd.cli.program import ProgramCommand
 
 USAGE = 2
@@ -39,6 +54,8 @@ app.command()(stats.stats)
 app.command()(events.events)
 app.command()(usage.usage)
 app.add_typer(volume.app, name="volume")
+app.add_typer(webhook.app, name="webhook")
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(secret.app, name="secret")
 
 

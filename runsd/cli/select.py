@@ -45,6 +45,11 @@ def complete_secret(incomplete: str) -> list[str]:
     return _completed(incomplete, lambda client: (secret.name for secret in client.secrets.list()))
 
 
+def complete_webhook(incomplete: str) -> list[str]:
+    """Return ids of webhooks that begin so, for the shell; nothing when the daemon is slow."""
+    return _completed(incomplete, lambda client: (webhook.id for webhook in client.webhooks.list()))
+
+
 def _completed(incomplete: str, words: "Callable[[RunsClient], Iterable[str]]") -> list[str]:
     from runsd_sdk import RunsClient, RunsdError
 

@@ -20,6 +20,7 @@ from runsd.logs.kept import KeptLogs
 from runsd.metrics import Metrics
 from runsd.signals import Signals, woken
 from runsd.sqlite import Sqlite
+from runsd.store.deliveries import Deliveries
 from runsd.store.retention import Retention
 
 log = structlog.get_logger()
@@ -29,6 +30,7 @@ _EVERY_S = 60.0
 _SWEEP_EVERY_S = 24 * 3600.0
 _DAY_US = 24 * 3600 * 1_000_000
 _BATCH = 50
+_DELIVERIES = 200
 _LEAST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 1.0
 # Free pages that are kept for what comes next: giving back what is taken again tomorrow costs for nothing.
@@ -49,6 +51,7 @@ class Janitor:
         self,
         retention: Retention,
         logs: KeptLogs,
+        deliveries: Deliveries,
         files: Sequence[Sqlite],
         *,
         hurry: Callable[[], bool],
@@ -59,6 +62,7 @@ class Janitor:
     ) -> None:
         self._retention = retention
         self._logs = logs
+        self._deliveries = deliveries
         self._files = files
         self._hurry = hurry
         self._settings = settings
@@ -89,6 +93,7 @@ class Janitor:
         await self._forget_events()
         while await self._paced(self._retention.forget_keys()):
             pass
+        await self._forget_deliveries()
         for file in self._files:
             await self._give_back(file)
 
@@ -143,6 +148,18 @@ class Janitor:
         after: int | None = 0
         while (before or upto > 0) and after is not None:
             after = await self._paced(self._retention.forget_events(after, before_us=before, upto=upto))
+
+    async def _forget_deliveries(self) -> None:
+        forgotten = 0
+        while count := await self._paced(self._deliveries.forget_deleted(_DELIVERIES)):
+            forgotten += count
+        before, most = self._before(self._settings.deliveries_days), self._settings.max_deliveries
+        while before and (count := await self._paced(self._deliveries.forget_ended(before, _DELIVERIES))):
+            forgotten += count
+        while most and (count := await self._paced(self._deliveries.forget_oldest(most, _DELIVERIES))):
+            forgotten += count
+        await self._paced(self._deliveries.forget_secrets())
+        self._told("deliveries", forgotten)
 
     async def _give_back(self, file: Sqlite) -> None:
         slack = 0 if self._hurry() else _SLACK_BYTES

@@ -17,5 +17,6 @@ def daemon(serve: Serve) -> Iterator[Daemon]:
         RUNSD_DEFAULTS__MAX_TIMEOUT_SECONDS="600",
         RUNSD_IMAGES__ALLOW="runsd/*,localhost:1/*",
         RUNSD_SOURCES__MAX_BYTES="10Mi",
+        RUNSD_WEBHOOKS__ALLOW="127.0.0.1",
     ) as daemon:
         yield daemon

@@ -20,6 +20,7 @@ from tests.daemon.harness import Daemon
 EXAMPLES = 15
 # Nothing listens there: a run with this image has failed at once, without a container.
 NO_IMAGE = "localhost:1/none:1"
+NO_RECEIVER = "http://127.0.0.1:1/"
 CHECKS = [
     checks.not_a_server_error,
     openapi_checks.status_code_conformance,
@@ -48,7 +49,7 @@ class Target:
         self._ask(case)
         case.headers.pop("Idempotency-Key", None)  # what follows is another request
         if case.path_parameters and "id" in case.path_parameters:
-            case.path_parameters = {"id": self._real(case)}
+            case.path_parameters = self._real_ids(case)
             self._ask(case)
             return
         body: Any = case.body
@@ -66,12 +67,20 @@ class Target:
     def _runnable(self, run: Any) -> Any:
         return {**run, "image": NO_IMAGE} if isinstance(run, dict) else run
 
+    def _real_ids(self, case: "schemathesis.Case[Any]") -> dict[str, str]:
+        ids = {"id": self._real(case)}
+        if "delivery" in case.path_parameters:
+            self._daemon.client.webhooks.update(ids["id"], url=NO_RECEIVER, enabled=True)
+            ids["delivery"] = self._daemon.client.webhooks.test(ids["id"]).id
+        return ids
+
     def _real(self, case: "schemathesis.Case[Any]") -> str:
         noun = case.path.split("/")[2]
         if case.method == "DELETE":
             self._made.pop(noun, None)
         if noun not in self._made:
             make = {"runs": self._run, "volumes": self._volume, "sources": self._source}
+            make["webhooks"] = lambda: self._daemon.client.webhooks.create(NO_RECEIVER).id
             self._made[noun] = make[noun]()
         return self._made[noun]
 
@@ -93,7 +102,8 @@ class Target:
 
 @pytest.fixture(scope="module")
 def target(serve: Serve) -> Iterator[Target]:
-    with serve(RUNSD_IMAGES__ALLOW="localhost:1/*") as daemon, requests.Session() as session:
+    settings = {"RUNSD_IMAGES__ALLOW": "localhost:1/*", "RUNSD_WEBHOOKS__ALLOW": "127.0.0.1"}
+    with serve(**settings) as daemon, requests.Session() as session:
         session.mount("http://", UnixHTTPAdapter(f"http+unix://{daemon.socket}"))
         yield Target(daemon, session)
         for volume in daemon.client.volumes.list():

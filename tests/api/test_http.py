@@ -10,6 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from runsd_sdk.host import Health, Info
 from runsd_sdk.run import LogEntry, Run
+from runsd_sdk.spec import RunPatch
+from runsd_sdk.webhook import WebhookPatch
 
 from runsd import __version__
 from runsd.api.routes import ROUTES, Route
@@ -19,7 +21,7 @@ from tests.daemon.harness import Daemon
 GOOD = {"image": "runsd/busybox:1", "command": ["true"], "network": "none"}
 WITH_ID = [route for route in ROUTES if "{id}" in route.path]
 # What a route needs to come as far as looking for the id.
-BODIES: dict[str, Any] = {"PATCH": {"labels": {}}, "POST": {}}
+BODIES: dict[Any, Any] = {RunPatch: {"labels": {}}, WebhookPatch: {"enabled": True}}
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +39,9 @@ def name(route: Route) -> str:
     "id", ["run_01aaaaaaaaaaaaaaaaaaaaaaaa", "x", "%00", "%ff", "..%2f..", "ü", "x" * 5000]
 )
 def test_an_unknown_id_is_404_on_every_route(route: Route, id: str, daemon: Daemon) -> None:
-    path = route.path.replace("{id}", id)
-    answer = daemon.http.request(route.method, path, json=BODIES.get(route.method))
+    path = re.sub(r"\{\w+\}", "x", route.path.replace("{id}", id))
+    body = BODIES.get(route.body, {} if route.method == "POST" else None)
+    answer = daemon.http.request(route.method, path, json=body)
     problem = refused(answer, 404)
     assert re.search(r"list them with GET /v1/|send it .* with POST /v1/sources", problem.detail)
     assert len(problem.detail) < 200

@@ -93,9 +93,7 @@ def template(method: str, path: str) -> str:
     if (method, plain) in OPERATIONS:
         return plain
     return next(
-        str(p)
-        for m, p in OPERATIONS
-        if m == method and re.fullmatch(re.sub("{id}|{name}", "[^/]+", p), plain)
+        str(p) for m, p in OPERATIONS if m == method and re.fullmatch(re.sub(r"{\w+}", "[^/]+", p), plain)
     )
 
 
@@ -153,13 +151,23 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
     call("DELETE", f"/v1/runs/{slow['id']}")
     call("DELETE", "/v1/volumes/documented")
     call("DELETE", "/v1/secrets/DOCUMENTED")
+    webhook = call("POST", "/v1/webhooks", json={"url": "http://127.0.0.1:1/", "events": ["*"]})
+    here = f"/v1/webhooks/{webhook['id']}"
+    delivery = f"{here}/deliveries/{call('POST', f'{here}/test')['id']}"
+    for path in ("/v1/webhooks", here, f"{here}/deliveries?status=failed&limit=1", delivery):
+        call("GET", path)
+    call("POST", f"{delivery}/redeliver")
+    call("POST", f"{here}/rotate")
+    call("PATCH", here, json={"enabled": False})
+    call("POST", f"{here}/test")
+    call("DELETE", here)
     succeeded = {(method, path) for method, path, status in call.seen if status < 300}
     assert succeeded == OPERATIONS.keys()
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_every_refusal_is_as_the_document_says(method: str, path: str, call: Checked) -> None:
-    here = path.replace("{id}", "nothing").replace("{name}", "nothing")
+    here = re.sub(r"{\w+}", "nothing", path)
     call(method, f"{here}?colour=red")
     call(method, here, headers={"Runsd-Project": "secret"})
     if "requestBody" in OPERATIONS[method, path]:

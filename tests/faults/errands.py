@@ -212,6 +212,13 @@ ELSEWHERE: dict[Step, str] = {
         ],
         "tests/daemon/test_volume_crashes.py",
     ),
+    **dict.fromkeys(
+        [
+            Step.CHANGE_WEBHOOK, Step.ASK_DELIVERY, Step.SEND_WEBHOOK, Step.NOTE_DELIVERY,
+            Step.FORGET_DELIVERIES,
+        ],
+        "tests/daemon/test_webhooks.py",
+    ),
 }  # fmt: skip
 """Steps around which another file kills."""
 

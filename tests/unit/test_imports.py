@@ -74,8 +74,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.logs": BELOW | {"runsd.engine.port"},
     "runsd.environments": BELOW | {"runsd.engine.port"},
     "runsd.telemetry": BELOW | {"runsd.engine.port"},
+    "runsd.webhooks": STORED,
     "runsd.supervise": LOOPS,
-    "runsd.api": STORED | {"runsd.supervise", "runsd.intake", "runsd.sources", "runsd.why"},
+    "runsd.api": STORED | {"runsd.supervise", "runsd.intake", "runsd.sources", "runsd.why", "runsd.webhooks"},
     "runsd.doctor": {"runsd_sdk", *LEAVES, "runsd.admission", "runsd.intake", "runsd.engine"},
     "runsd.doctor.databases": {
         "runsd_sdk",

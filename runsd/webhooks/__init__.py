@@ -1,0 +1,1 @@
+"""Outgoing webhooks: receivers are told of the events of runs, at least once each."""
