@@ -42,6 +42,7 @@ from runsd.store.database import instance_of, open_database
 from runsd.store.deliveries import Deliveries
 from runsd.store.events import Events
 from runsd.store.programs import Programs
+from runsd.store.projects import Projects
 from runsd.store.retention import Retention
 from runsd.store.runs import Runs
 from runsd.store.secrets import Secrets
@@ -114,6 +115,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         signals, metrics = Signals(), Metrics()
         runs = Runs(db, clock=clock, new_id=new_id, hostname=hostname, price_usd=price)
         attempts = Attempts(db, clock=clock)
+        projects = await Projects.load(db, clock=clock)
         volumes = Volumes(db, clock=clock, new_id=new_id)
         keyring = Keyring(settings.secrets.key_file or places.data_dir / KEY)
         secrets = Secrets(db, keyring, clock=clock)
@@ -233,8 +235,10 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         )  # fmt: skip
         retention, kept_logs = Retention(db, clock=clock), KeptLogs(logs_db)
         janitor = Janitor(
-            retention, kept_logs, deliveries, files, hurry=lambda: not disk.enough,
-            settings=settings.retention, metrics=metrics, signals=signals, clock=clock,
+            retention, kept_logs, deliveries, files,
+            projects=projects, forget_sources=uploads.forget_project,
+            hurry=lambda: not disk.enough, settings=settings.retention, metrics=metrics, signals=signals,
+            clock=clock,
         )  # fmt: skip
         services = Services(
             settings=settings,
@@ -243,6 +247,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             runs=runs,
             attempts=attempts,
             programs=programs,
+            projects=projects,
             events=Events(db),
             volumes=volumes,
             webhooks=Webhooks(db, keyring, clock=clock, new_id=new_id),

@@ -3,6 +3,8 @@
 RunsdError
 ├── Refused          the request can never be right on this host (422)
 │   └── TooLarge            it is more than this host takes (413)
+├── Unidentified     who asks does not say, or not truly, who it is (401)
+├── Forbidden        who asks may not do that (403)
 ├── Unknown          no such thing (404)
 ├── Conflicting      right, but not in this state (409)
 │   └── SecretsLocked       the key of secrets is missing, unfit or another one (409)
@@ -48,6 +50,18 @@ class TooLarge(Refused):
     """More than this host takes."""
 
     code = "too_large"
+
+
+class Unidentified(RunsdError):
+    """Nobody, as far as can be told."""
+
+    code = "unidentified"
+
+
+class Forbidden(RunsdError):
+    """A request of somebody who may make others."""
+
+    code = "forbidden"
 
 
 class Unknown(RunsdError):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from runsd_sdk.python import DEFAULT_VERSION, PythonSpec
+from runsd_sdk.python import DEFAULT_VERSION, GitSource, PythonSpec, SourceSpec
 from runsd_sdk.quantity import format_bytes, format_cpu
 from runsd_sdk.spec import Requests, Resources, RunSpec
 
@@ -13,10 +13,18 @@ from runsd.config import Settings
 from runsd.errors import Location, Refused
 
 
-def accept(spec: RunSpec, settings: Settings, largest: admission.Resources, *, at: Location = ()) -> RunSpec:
-    """Return the spec with this host's defaults in the place of what was not said.
+def accept(
+    spec: RunSpec,
+    settings: Settings,
+    largest: admission.Resources,
+    *,
+    repository: GitSource | None = None,
+    at: Location = (),
+) -> RunSpec:
+    """Return the spec with the defaults of this host, and of its project, in the place of what was not said.
 
-    ``largest`` is the most that a single run can get. Raises Refused, naming each field and its remedy.
+    ``repository`` is its project's: the source of Python runs that neither name one nor say null. ``largest``
+    is the most that a single run can get. Raises Refused, naming each field and its remedy.
     """
     asked = spec.resources.requests
     requests = Requests(
@@ -28,6 +36,8 @@ def accept(spec: RunSpec, settings: Settings, largest: admission.Resources, *, a
     if "timeout_seconds" in spec.model_fields_set:
         timeout_s = spec.timeout_seconds
     said: dict[str, Any] = {"resources": Resources(requests=requests), "timeout_seconds": timeout_s}
+    if spec.python is not None and repository is not None and "source" not in spec.model_fields_set:
+        said["source"] = SourceSpec(git=repository)
     if spec.python is not None and spec.image is None:
         python = spec.python.model_copy(update={"version": spec.python.version or DEFAULT_VERSION})
         said |= {"python": python, "image": python_image(python, settings)}
@@ -76,6 +86,11 @@ def _objections(
     if spec.timeout_seconds > settings.defaults.max_timeout_seconds:
         said = f"timeoutSeconds may be at most {settings.defaults.max_timeout_seconds} on this host"
         yield ("timeoutSeconds",), said
+    if spec.python is not None and spec.source is None:
+        if spec.python.entrypoint.needs_source:
+            yield ("source",), "a file needs a source to be in; give source.git or source.upload"
+        elif spec.python.requirements is not None:
+            yield ("source",), "python.requirements is a file of a source; give source.git or source.upload"
     if not any(fnmatchcase(spec.reference, glob) for glob in settings.images.allow):
         yield ("image",), f"this host runs only images like {', '.join(settings.images.allow)}"
     networks = ("bridge", "none", *settings.network.allow)

@@ -13,7 +13,10 @@ from runsd.admission import Resources
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What else matters: who is ahead, what is free, whether the Engine answers."""
+    """What else matters: who is ahead, what is free, whether the Engine answers.
+
+    Of other projects no more is told than that they are ahead (``others_ahead``).
+    """
 
     ahead: int
     free: Resources
@@ -22,6 +25,7 @@ class Surroundings:
     now: datetime
     pulled: Mapping[str, int]
     disk_message: str | None = None
+    others_ahead: bool = False
     starts_at_once: int = 0
     starts_waiting: int = 0
 
@@ -90,8 +94,7 @@ def _live(run: Run, around: Surroundings) -> tuple[str, list[str], str | None]:
         done, total = around.pulled.get("doneBytes", 0), around.pulled.get("totalBytes", 0)
         details.append(f"{format_bytes(done)} of {format_bytes(total)} so far")
     if run.phase is Phase.STARTING and around.starts_waiting:
-        at_once, waiting = around.starts_at_once, around.starts_waiting
-        details.append(f"starts take turns, {at_once} at a time for the most per second; {waiting} waiting")
+        details.append(f"starts take turns, {around.starts_at_once} at a time for the most per second")
     if run.deadline_at is not None:
         left = (run.deadline_at - around.now).total_seconds()
         details.append(f"its deadline is at {run.deadline_at:%H:%M:%S} UTC, in {max(0, left):.0f} s")
@@ -112,6 +115,10 @@ def _queued(run: Run, around: Surroundings) -> tuple[str, list[str]]:
     if around.ahead:
         are = "run is" if around.ahead == 1 else "runs are"
         details.append(f"{around.ahead} {are} ahead of it in the queue")
+    if around.others_ahead:
+        details.append("runs of other projects are ahead of it in the queue")
     if not around.free.covers(asks):
         return "it waits for resources that other runs hold", details
-    return ("it waits for its turn" if around.ahead else "it is about to start"), details
+    return (
+        "it waits for its turn" if around.ahead or around.others_ahead else "it is about to start"
+    ), details

@@ -94,7 +94,9 @@ def _one(rows: dict[str, list[Row]], chance: random.Random, history: History, n:
     labels = _labels(chance, n)
     run = _queued(chance, n, created, json.dumps(labels))
     rows["runs"].append(run)
-    rows["run_labels"] += [{"run_id": run["id"], "key": k, "value": v} for k, v in labels.items()]
+    rows["run_labels"] += [
+        {"project": run["project"], "run_id": run["id"], "key": k, "value": v} for k, v in labels.items()
+    ]
     if n % 10 == 0:
         rows["run_volumes"].append({"run_id": run["id"], "volume_id": VOLUMES[n // 10 % 3]})
     rows["events"].append(_event(run, created, "run.submitted", "{}"))

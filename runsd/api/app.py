@@ -8,10 +8,13 @@ from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from runsd_sdk.wire import Answer
 
+from runsd.access import Caller, project_of, require
 from runsd.api import openapi
-from runsd.api.call import Call, Reply, decode_body, decode_query, project_of
+from runsd.api.call import Call, Reply, decode_body, decode_query, named_project
+from runsd.api.callers import Callers
 from runsd.api.problems import Invalid, problem_of, problem_response
 from runsd.api.routes import ROUTES, Route
 from runsd.api.services import Services
@@ -22,14 +25,15 @@ log = structlog.get_logger()
 _SETTLE_S = 10.0
 _CLIENT_LEFT = 499  # as nginx names it
 _MOST_BODY = 10 * 1024**2
+_CALLER = web.RequestKey("caller", Caller)
 T = TypeVar("T")
 _Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(services: Services) -> web.Application:
     """Return the application over these services."""
-    app = web.Application(middlewares=[_map_errors], client_max_size=_MOST_BODY)
-    changes = Changes()
+    callers, changes = Callers(services.projects), Changes()
+    app = web.Application(middlewares=[_map_errors, _identified(callers)], client_max_size=_MOST_BODY)
     app.on_shutdown.append(changes.settle)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _serve(route, services, changes))
@@ -73,10 +77,14 @@ class Changes:
 
 def _serve(route: Route, services: Services, changes: Changes) -> _Serve:
     async def serve(request: web.Request) -> web.StreamResponse:
+        caller = request[_CALLER]
+        project = project_of(caller, named_project(request), services.projects)
+        require(caller, route.access, host=route.host)
         call = Call(
             services,
             request,
-            project_of(request),
+            caller,
+            project,
             await decode_body(request, route.body, route.most_bytes),
             decode_query(request, route.query),
         )
@@ -98,6 +106,17 @@ def _encode(reply: Reply) -> web.Response:
 
 def _json(answer: Answer | None) -> bytes | None:
     return None if answer is None else answer.model_dump_json(by_alias=True).encode()
+
+
+def _identified(callers: Callers) -> Middleware:
+    """Ask who it is before anything is said, also of what does not exist."""
+
+    @web.middleware
+    async def identified(request: web.Request, handler: _Serve) -> web.StreamResponse:
+        request[_CALLER] = callers.caller(request)
+        return await handler(request)
+
+    return identified
 
 
 @web.middleware

@@ -12,23 +12,28 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from runsd_sdk.wire import Answer
 
+from runsd.access import Caller
 from runsd.api.problems import Invalid, Malformed
 from runsd.api.services import Services
 from runsd.errors import Refused, Unknown
 
-DEFAULT_PROJECT = "default"
 MIB = 1024**2
 M = TypeVar("M", bound=BaseModel)
 
 
 class Query(BaseModel):
-    """Parameters behind the question mark: camelCase, and no others than these."""
+    """Parameters behind the question mark: camelCase, and no others than these.
+
+    ``project`` says which project a request is about, as the header Runsd-Project does, which comes first.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
+    project: str | None = None
+
 
 class NoQuery(Query):
-    """No parameters."""
+    """No further parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class Call:
 
     services: Services
     request: web.Request
+    caller: Caller
     project: str
     body: Any
     query: Any
@@ -117,12 +123,9 @@ def decode_query(request: web.Request, model: type[M]) -> M:
         raise Invalid(failure) from failure
 
 
-def project_of(request: web.Request) -> str:
-    """Return the project that a request is about. Raises Unknown for one that does not exist."""
-    project = request.headers.get("Runsd-Project") or request.query.get("project") or DEFAULT_PROJECT
-    if project != DEFAULT_PROJECT:
-        raise Unknown(f"there is no project {project[:64]!r}; use {DEFAULT_PROJECT!r}")
-    return project
+def named_project(request: web.Request) -> str | None:
+    """Return which project a request says that it is about, if it does."""
+    return request.headers.get("Runsd-Project") or request.query.get("project") or None
 
 
 async def _read(request: web.Request, most_bytes: int) -> bytes:

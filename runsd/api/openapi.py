@@ -18,12 +18,20 @@ from runsd.api.routes import ROUTES, Route
 _REF: Final = "#/components/schemas/{model}"
 _ERRORS: Final = {
     HTTPStatus.BAD_REQUEST: "The request cannot be read",
-    HTTPStatus.NOT_FOUND: "Nothing by that id",
+    HTTPStatus.FORBIDDEN: "The caller may do other things, but not this",
+    HTTPStatus.NOT_FOUND: "Nothing by that id, in the project that the request is about",
     HTTPStatus.CONFLICT: "The present state forbids it",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is of another type by its Content-Type",
     HTTPStatus.UNPROCESSABLE_ENTITY: "A field is wrong; errors names it and the remedy",
     HTTPStatus.SERVICE_UNAVAILABLE: "Not now; repeat later",
+}
+_PROJECT: Final = {
+    "name": "Runsd-Project",
+    "in": "header",
+    "required": False,
+    "description": "Which project the request is about; as the parameter project, before which it comes.",
+    "schema": {"type": "string"},
 }
 _KEY: Final = {
     "name": "Idempotency-Key",
@@ -70,7 +78,13 @@ def _operation(route: Route, named: Mapping[Any, Any]) -> dict[str, Any]:
         "operationId": f"{noun}.{route.handler.__name__}",
         "summary": (inspect.getdoc(route.handler) or "").splitlines()[0],
         "tags": [noun],
-        "parameters": [*_path_parameters(route), *_query_parameters(route), *([_KEY] if route.keyed else [])],
+        "description": f"Needs {route.access} access{' to the whole host' if route.host else ''}.",
+        "parameters": [
+            *_path_parameters(route),
+            *_query_parameters(route),
+            _PROJECT,
+            *([_KEY] if route.keyed else []),
+        ],
         "responses": _responses(route, named),
     }
     if route.body is not None:

@@ -15,17 +15,21 @@ from runsd.errors import (
     EngineConflict,
     EngineError,
     EngineUnavailable,
+    Forbidden,
     NotNow,
     Refused,
     RunsdError,
     SourceFailed,
     TooLarge,
+    Unidentified,
     Unknown,
 )
 
 STATUS_OF: Final[dict[type[RunsdError], HTTPStatus]] = {
     Refused: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Unidentified: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
     Unknown: HTTPStatus.NOT_FOUND,
     Conflicting: HTTPStatus.CONFLICT,
     NotNow: HTTPStatus.SERVICE_UNAVAILABLE,

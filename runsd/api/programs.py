@@ -29,7 +29,7 @@ async def check_sources(call: Call, specs: Sequence[RunSpec], *, batch: bool = F
             continue
         checked.add(key)
         try:
-            await call.services.sources.check(spec.source)
+            await call.services.sources.check(call.project, spec.source)
         except SourceFailed as failure:
             at: Location = ("runs", number, "source") if batch else ("source",)
             raise Refused(f"cannot accept this run: {failure}", errors=[(at, str(failure))]) from failure

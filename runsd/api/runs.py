@@ -19,7 +19,7 @@ from runsd.api import programs, secrets
 from runsd.api.call import Call, Query, Reply, validated
 from runsd.clock import instant, micros
 from runsd.engine.port import Stream
-from runsd.errors import Conflicting
+from runsd.errors import Conflicting, Location
 from runsd.signals import woken
 from runsd.store.listing import RunFilter
 from runsd.store.returned import Returned
@@ -45,7 +45,6 @@ class RunQuery(Query):
     label: list[Annotated[str, AfterValidator(_label)]] = []
     name: str | None = None
     task: str | None = None
-    project: str | None = None
     created_after: AwareDatetime | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
     cursor: Annotated[str, Field(max_length=64)] | None = None
@@ -70,10 +69,7 @@ async def create(call: Call) -> Reply:
 async def create_batch(call: Call) -> Reply:
     """Accept up to 1,000 runs, all or none."""
     services = call.services
-    specs = [
-        intake.accept(spec, services.settings, services.largest_run, at=("runs", n))
-        for n, spec in enumerate(call.body.runs)
-    ]
+    specs = [_accepted(call, spec, at=("runs", n)) for n, spec in enumerate(call.body.runs)]
     await programs.check_sources(call, specs, batch=True)
     await secrets.check(call, specs, batch=True)
     submission = Submission(
@@ -222,6 +218,7 @@ async def why(call: Call) -> Reply:
     place = await services.attempts.place(run.id)
     around = Surroundings(
         ahead=place.ahead,
+        others_ahead=place.others,
         free=services.capacity - held(await services.attempts.holding()),
         engine_message=services.monitor.trouble or await _elsewhere(call, run),
         disk_message=services.disk.message,
@@ -258,7 +255,7 @@ async def _submit(
     call: Call, spec: RunSpec, said: Any, *, rerun_of: str | None = None, kept: Kept = NOTHING_KEPT
 ) -> Reply:
     services = call.services
-    full = intake.accept(spec, services.settings, services.largest_run)
+    full = _accepted(call, spec)
     await programs.check_sources(call, [full])
     await secrets.check(call, [full])
     accepted = await services.runs.submit(
@@ -281,6 +278,12 @@ async def _submit(
     run = accepted.runs[0]
     status, headers = _created(replayed=accepted.replayed)
     return Reply(run, status, {**headers, "Location": f"/v1/runs/{run.id}"})
+
+
+def _accepted(call: Call, spec: RunSpec, *, at: Location = ()) -> RunSpec:
+    services = call.services
+    repository = services.projects.get(call.project).repository
+    return intake.accept(spec, services.settings, services.largest_run, repository=repository, at=at)
 
 
 def _note_cancel(call: Call, run: Run) -> None:

@@ -18,6 +18,7 @@ from runsd.store.attempts import Attempts
 from runsd.store.deliveries import Deliveries
 from runsd.store.events import Events
 from runsd.store.programs import Programs
+from runsd.store.projects import Projects
 from runsd.store.retention import Retention
 from runsd.store.runs import Runs
 from runsd.store.secrets import Secrets
@@ -45,6 +46,7 @@ class Services:
     runs: Runs
     attempts: Attempts
     programs: Programs
+    projects: Projects
     events: Events
     volumes: Volumes
     webhooks: Webhooks

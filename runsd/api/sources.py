@@ -23,14 +23,14 @@ async def create(call: Call) -> Reply:
         raise uploads.too_large()
     if not disk.enough:
         raise NotNow(f"cannot keep a source now: {disk.message}", code="disk")
-    upload = await uploads.store(request.content.iter_chunked(_AT_ONCE))
+    upload = await uploads.store(call.project, request.content.iter_chunked(_AT_ONCE))
     status = HTTPStatus.CREATED if upload.new else HTTPStatus.OK
     return Reply(_source(upload), status, {"Location": f"/v1/sources/{upload.id}"})
 
 
 async def get(call: Call) -> Reply:
     """Return what is known of a source."""
-    return Reply(_source(await call.services.uploads.get(call.id)))
+    return Reply(_source(await call.services.uploads.get(call.project, call.id)))
 
 
 def _source(upload: Upload) -> Source:

@@ -33,9 +33,9 @@ async def health(call: Call) -> Reply:
 
 
 async def info(call: Call) -> Reply:
-    """Describe the daemon and what it may give out."""
+    """Describe the daemon, what it may give out, and what of it the project has."""
     services = call.services
-    holding = await services.attempts.holding()
+    holding = await services.attempts.holding(project=call.project)
     return Reply(
         Info(
             version=__version__,
@@ -45,7 +45,8 @@ async def info(call: Call) -> Reply:
             capacity=_capacity(services.capacity),
             in_use=_capacity(held(holding)),
             largest_run=_capacity(services.largest_run),
-            queued=await services.attempts.queued(),
+            project=call.project,
+            queued=await services.attempts.queued(project=call.project),
             live=len(holding),
             usage_source=services.usage.source,
             started_at=instant(services.started_us),
@@ -54,7 +55,7 @@ async def info(call: Call) -> Reply:
 
 
 async def metrics(call: Call) -> web.Response:
-    """Return the daemon's figures as Prometheus text."""
+    """Return the daemon's figures, of all projects together, as Prometheus text."""
     services, figures = call.services, call.services.metrics
     holding = await services.attempts.holding()
     in_use = held(holding)

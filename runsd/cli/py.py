@@ -2,20 +2,19 @@
 
 import json as jsons
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from runsd.cli.options import Json, JsonFlag, SpecOptions, command_line, describes_run, spec_fields
+from runsd.cli.repository import repository
 from runsd.cli.run import Detach, carry_out
 
 if TYPE_CHECKING:
     from runsd_sdk import RunsClient
 
-# The @ before a host (https://me@host/x, git@host:x) is not the one before a ref.
-_REPOSITORY = re.compile(r"(?P<url>(?:[a-z+]+://[^/]+/|[^/]+:|/|\.).*?)(?:@(?P<ref>[^@:]+))?")
+_OF_PROJECT = "default"
 
 Target = Annotated[
     str | None, typer.Argument(metavar="FILE | FILE:FUNC", help="A file, or a function in a file or module.")
@@ -42,7 +41,11 @@ Requirements = Annotated[
     typer.Option(metavar="F", help="A requirements.txt, pyproject.toml or uv.lock of the source."),
 ]
 Git = Annotated[
-    str | None, typer.Option(metavar="URL[@REF]", help="A repository, instead of the directory you are in.")
+    str | None,
+    typer.Option(
+        metavar="URL[@REF]",
+        help="A repository, instead of the directory you are in; 'default' is the project's.",
+    ),
 ]
 GitSecret = Annotated[
     str | None, typer.Option(metavar="NAME", help="A secret that opens the repository of --git.")
@@ -81,10 +84,14 @@ def py(
     fields: Json = {**spec_fields(options), "python": program}
     if image is not None:
         fields["image"] = image
-    repository = _repository(git, git_secret)
+    if git_secret is not None and git in (None, _OF_PROJECT):
+        raise typer.BadParameter("it is for a repository; name one by --git", param_hint="--git-secret")
+    source = None if git in (None, _OF_PROJECT) else {"git": repository(git, secret=git_secret)}
 
     def spec(client: "RunsClient") -> Json:
-        return {**fields, "source": repository or _uploaded(client, target if module is None else None)}
+        if git == _OF_PROJECT:
+            return fields
+        return {**fields, "source": source or _uploaded(client, target if module is None else None)}
 
     carry_out(spec, idempotency_key=options.idempotency_key, detach=detach, json=json)
 
@@ -142,19 +149,6 @@ def _value(text: str, option: str) -> Any:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"it has no {name}")
-
-
-def _repository(text: str | None, secret: str | None) -> Json | None:
-    if text is None:
-        if secret is not None:
-            raise typer.BadParameter("it is for a repository; name one by --git", param_hint="--git-secret")
-        return None
-    found = _REPOSITORY.fullmatch(text)
-    if found is None:
-        said = f"{text!r} is not URL or URL@REF; write https://…, ssh://…, git@host:… or /path"
-        raise typer.BadParameter(said, param_hint="--git")
-    named = {**found.groupdict(), "secret": secret}
-    return {"git": {name: value for name, value in named.items() if value is not None}}
 
 
 def _uploaded(client: "RunsClient", target: str | None) -> Json:

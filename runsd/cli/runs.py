@@ -10,6 +10,7 @@ from runsd.cli import (
     events,
     logs,
     map,
+    project,
     ps,
     py,
     run,
@@ -55,8 +56,8 @@ app.command()(events.events)
 app.command()(usage.usage)
 app.add_typer(volume.app, name="volume")
 app.add_typer(webhook.app, name="webhook")
-app.add_typer(webhook.app, name="webhook")
 app.add_typer(secret.app, name="secret")
+app.add_typer(project.app, name="project")
 
 
 def main() -> NoReturn:

@@ -87,7 +87,8 @@ def image(inspected: Json, reference: str) -> ImageFacts:
     repository = _repository(reference)
     digests: list[str] = inspected.get("RepoDigests") or []
     own = (digest for digest in digests if _repository(digest) == repository)
-    return ImageFacts(id=inspected["Id"], digest=next(own, None))
+    labels = (inspected.get("Config") or {}).get("Labels") or {}
+    return ImageFacts(id=inspected["Id"], digest=next(own, None), labels=labels)
 
 
 def found_image(listed: Json) -> FoundImage:

@@ -6,7 +6,7 @@ Facts are the Engine's own; instants are microseconds since the epoch by the Eng
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -132,10 +132,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """An image that is present: its id (``sha256:…``) and, if it came from a registry, its digest."""
+    """An image that is present: its id (``sha256:…``), its digest if it came from a registry, its labels."""
 
     id: str
     digest: str | None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

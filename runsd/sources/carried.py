@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict
+from runsd_sdk.project import ProjectName
 
 from runsd.errors import NotNow
 from runsd.files import private, sync_directory, sync_file
-from runsd.sources.uploads import ABOUT, TAR, is_id, note
+from runsd.sources.uploads import ABOUT, TAR, is_id, mark, marks, note
 
 PREFIX = "sources/"
 _SUFFIX = ".tar"
@@ -25,7 +26,7 @@ _PIECE = 1024**2
 
 
 class Carried(BaseModel):
-    """An upload in a backup, as its manifest has it."""
+    """An upload in a backup, as its manifest has it. ``projects`` have sent it, each at a time of its own."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,6 +34,7 @@ class Carried(BaseModel):
     files: int
     created_us: int
     sha256: str
+    projects: dict[ProjectName, int] = {}
 
 
 def size(folder: Path) -> int:
@@ -64,8 +66,9 @@ def pack(
                 f"cannot back up {place}: it is not what was sent; remove it, and send the directory again"
             )
         packed[place.name] = Carried(
-            bytes=entry.size, files=about["files"], created_us=about["createdUs"], sha256=read.sha256
-        )
+            bytes=entry.size, files=about["files"], created_us=about["createdUs"], sha256=read.sha256,
+            projects=marks(place),
+        )  # fmt: skip
         done += entry.size
         progress(done, max(whole, done))
     return packed
@@ -95,6 +98,8 @@ def check(uploads: Mapping[str, Carried], folder: Path) -> None:
             if hashlib.file_digest(file, "sha256").hexdigest() != carried.sha256:
                 raise tarfile.TarError(f"the source {upload_id} is not what was backed up")
         sync_file(place / TAR)
+        for project, created_us in carried.projects.items():
+            mark(place, project, created_us)
         note(place, files=carried.files, created_us=carried.created_us, sha256=carried.sha256)
     for made in (folder, folder.parent) if uploads else ():
         sync_directory(made)

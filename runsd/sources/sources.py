@@ -20,11 +20,11 @@ class Sources:
         self._mirrors = mirrors
         self._uploads = uploads
 
-    async def check(self, source: SourceSpec) -> None:
-        """Raise SourceFailed for what can never be had; nobody is asked for that."""
+    async def check(self, project: str, source: SourceSpec) -> None:
+        """Raise SourceFailed for what a project can never have; nobody is asked for that."""
         if source.git is not None:
             self._mirrors.check(source.git.url, source.git.ref, private=source.git.secret is not None)
-        elif not await self._uploads.exists(source.upload or ""):
+        elif not await self._uploads.exists(project, source.upload or ""):
             raise SourceFailed(
                 f"there is no source {source.upload}, or no longer; send it (again) with POST /v1/sources"
             )

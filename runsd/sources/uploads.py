@@ -1,4 +1,8 @@
-"""Uploads: sources that were sent as tar archives, each kept once, under the digest of its bytes."""
+"""Uploads: sources that were sent as tar archives, each kept once, under the digest of its bytes.
+
+Projects share the bytes and nothing else: each that has sent them has a mark beside them, and to all others
+there is no such upload. One from before there were projects has no marks, and is the default project's.
+"""
 
 import asyncio
 import errno
@@ -11,13 +15,14 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import structlog
 from runsd_sdk.quantity import format_bytes
 
+from runsd.access import DEFAULT_PROJECT
 from runsd.clock import Clock
 from runsd.errors import Conflicting, NotNow, TooLarge, Unknown
 from runsd.faults import Step, effect
@@ -33,12 +38,13 @@ _DAY_S = 24 * 3600
 _PART = ".part"
 TAR = "source.tar"
 ABOUT = "about.json"
+_MARK = "project."
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A source that was sent. ``new`` tells whether nobody had sent it before."""
+    """A source that a project has sent, when it did first. ``new`` tells whether that was just now."""
 
     id: str
     size_bytes: int
@@ -56,10 +62,10 @@ class Uploads:
         self._folder = folder
         self._clock = clock
         self._parts: set[str] = set()
-        self._turn = threading.Lock()
+        self._turn, self._marking = threading.Lock(), threading.Lock()
 
-    async def store(self, chunks: AsyncIterator[bytes]) -> Upload:
-        """Keep a plain tar archive, and return it when it would survive a power cut.
+    async def store(self, project: str, chunks: AsyncIterator[bytes]) -> Upload:
+        """Keep a plain tar archive for a project, and return it when it would survive a power cut.
 
         The same bytes are the same upload. Raises Refused for what is no archive of a directory, TooLarge,
         and NotNow when the disk is full; nothing is left then.
@@ -70,7 +76,7 @@ class Uploads:
             digest, size = await self._received(chunks, part)
             files = await asyncio.to_thread(archive.count_files, part / TAR)
             upload = Upload(f"{_PREFIX}{digest[:_DIGITS]}", size, files, self._clock(), digest, new=True)
-            return await self._keep(upload, part)
+            return await self._keep(project, upload, part)
         except OSError as failure:
             if failure.errno not in _FULL:
                 raise
@@ -80,23 +86,28 @@ class Uploads:
             await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
             self._parts.discard(part.name)
 
-    async def get(self, upload_id: str) -> Upload:
-        """Return an upload, which nobody will remove for as long as keep_days from now. Raises Unknown."""
-        upload = await asyncio.to_thread(self._found, upload_id)
+    async def get(self, project: str, upload_id: str) -> Upload:
+        """Return an upload of a project, which nobody will remove for as long as keep_days from now.
+
+        Raises Unknown.
+        """
+        upload = await asyncio.to_thread(self._of_project, project, upload_id)
         if upload is None:
-            raise Unknown(
-                f"there is no source {upload_id[:64]!r}, or no longer; send it (again) with POST /v1/sources"
-            )
+            raise _unknown(upload_id)
         return upload
 
-    async def exists(self, upload_id: str) -> bool:
-        """Say whether an upload is there; see get."""
-        return await asyncio.to_thread(self._found, upload_id) is not None
+    async def exists(self, project: str, upload_id: str) -> bool:
+        """Say whether a project has an upload; see get."""
+        return await asyncio.to_thread(self._of_project, project, upload_id) is not None
+
+    async def forget_project(self, project: str) -> None:
+        """Take all uploads from a project; the bytes go when nobody has used them for long."""
+        await asyncio.to_thread(self._unmark, project)
 
     @asynccontextmanager
     async def open(self, upload_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Lend the bytes of an upload. Raises Unknown."""
-        await self.get(upload_id)
+        """Lend the bytes of an upload, whose project has accepted the run that asks. Raises Unknown."""
+        await self._require(upload_id)
         file = await asyncio.to_thread((self._folder / upload_id / TAR).open, "rb")
         with file:
             async with aclosing(_pieces(file)) as pieces:
@@ -107,7 +118,7 @@ class Uploads:
 
         Raises Unknown, and SourceFailed where it has more bytes.
         """
-        await self.get(upload_id)
+        await self._require(upload_id)
         tar = self._folder / upload_id / TAR
         return await asyncio.to_thread(archive.content_of, tar, path, most_bytes=most_bytes)
 
@@ -127,6 +138,10 @@ class Uploads:
         if removed:
             log.info("uploads.removed", count=removed)
         return removed
+
+    async def _require(self, upload_id: str) -> None:
+        if await asyncio.to_thread(self._found, upload_id) is None:
+            raise _unknown(upload_id)
 
     async def _received(self, chunks: AsyncIterator[bytes], part: Path) -> tuple[str, int]:
         """Write what comes, and return its digest and size."""
@@ -156,11 +171,12 @@ class Uploads:
         )
 
     @effect(Step.STORE_UPLOAD)
-    async def _keep(self, upload: Upload, part: Path) -> Upload:
-        return await asyncio.to_thread(self._renamed, upload, part)
+    async def _keep(self, project: str, upload: Upload, part: Path) -> Upload:
+        return await asyncio.to_thread(self._renamed, project, upload, part)
 
-    def _renamed(self, upload: Upload, part: Path) -> Upload:
-        note(part, files=upload.files, created_us=upload.created_us, sha256=upload.sha256)
+    def _renamed(self, project: str, upload: Upload, part: Path) -> Upload:
+        mark(part, project, upload.created_us)
+        note(part, files=upload.files, created_us=0, sha256=upload.sha256)
         try:
             part.rename(self._folder / upload.id)
         except OSError as failure:
@@ -171,10 +187,30 @@ class Uploads:
             return upload
         before = self._found(upload.id)
         if before is None:  # it was just removed
-            return self._renamed(upload, part)
+            return self._renamed(project, upload, part)
         if before.sha256 != upload.sha256:
             raise Conflicting("cannot keep the source: another one has its id; change anything in it")
-        return before
+        with self._marking:
+            if (known := self._of_project(project, upload.id)) is not None:
+                return known
+            mark(self._folder / upload.id, project, upload.created_us)
+            sync_directory(self._folder / upload.id)
+        return upload
+
+    def _of_project(self, project: str, upload_id: str) -> Upload | None:
+        """Return an upload as a project knows it; when others have sent the same is not its business."""
+        found = self._found(upload_id)
+        if found is None or (found.created_us and project == DEFAULT_PROJECT):
+            return found  # from before there were projects, if there is one
+        with suppress(FileNotFoundError):
+            sent = (self._folder / found.id / f"{_MARK}{project}").stat()
+            return replace(found, created_us=sent.st_mtime_ns // 1000)
+        return None
+
+    def _unmark(self, project: str) -> None:
+        if self._folder.exists():
+            for folder in list(self._folder.iterdir()):
+                (folder / f"{_MARK}{project}").unlink(missing_ok=True)
 
     def _found(self, upload_id: str) -> Upload | None:
         if not is_id(upload_id):
@@ -185,7 +221,7 @@ class Uploads:
             with self._turn:
                 os.utime(folder / ABOUT)
             size = (folder / TAR).stat().st_size
-            return Upload(upload_id, size, values["files"], values["createdUs"], values["sha256"])
+            return Upload(upload_id, size, values["files"], values.get("createdUs", 0), values["sha256"])
         return None
 
     def _unused(self, seconds: float) -> list[str]:
@@ -211,14 +247,37 @@ class Uploads:
         return True
 
 
+def _unknown(upload_id: str) -> Unknown:
+    return Unknown(
+        f"there is no source {upload_id[:64]!r}, or no longer; send it (again) with POST /v1/sources"
+    )
+
+
 def note(folder: Path, *, files: int, created_us: int, sha256: str) -> None:
-    """Write beside an archive what is known of it, to the disk; its time is that of the last use."""
+    """Write beside an archive what is known of it, to the disk; its time is that of the last use.
+
+    ``created_us`` is 0 for one with marks: these know when.
+    """
     with private(folder / ABOUT) as about:
         values = {"files": files, "createdUs": created_us, "sha256": sha256}
         about.write(json.dumps(values).encode())
         about.flush()
         os.fsync(about.fileno())
     sync_directory(folder)
+
+
+def mark(folder: Path, project: str, created_us: int) -> None:
+    """Say in a folder that a project has sent it, and when."""
+    with private(folder / f"{_MARK}{project}") as file:
+        os.utime(file.fileno(), ns=(created_us * 1000, created_us * 1000))
+        os.fsync(file.fileno())
+
+
+def marks(folder: Path) -> dict[str, int]:
+    """Return which projects have sent what is in a folder, and when: microseconds since the epoch."""
+    return {
+        file.name.removeprefix(_MARK): file.stat().st_mtime_ns // 1000 for file in folder.glob(f"{_MARK}*")
+    }
 
 
 def is_id(text: str) -> bool:

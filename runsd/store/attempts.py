@@ -52,10 +52,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How many queued runs are ahead of one, and before when it is not started."""
+    """How many queued runs of its project are ahead of one, and before when it is not started.
+
+    ``others`` tells whether runs of other projects are ahead of it too, and not how many.
+    """
 
     ahead: int
     not_before_us: int | None
+    others: bool = False
 
 
 class Attempts:
@@ -79,22 +83,24 @@ class Attempts:
             for r in rows
         ]
 
-    async def holding(self) -> Sequence[Holding]:
-        """Return what the live attempts hold, and when each is over at the latest."""
+    async def holding(self, *, project: str | None = None) -> Sequence[Holding]:
+        """Return what live attempts (of one project) hold, and when each is over at the latest."""
         now = self._clock()
+        query = "holding" if project is None else "holding_of"
         return [
             Holding(Resources(r["cpu_milli"], r["memory_bytes"], r["gpus"]), _ends_in_s(r, now))
-            for r in await self._db.all(SQL["holding"])
+            for r in await self._db.all(SQL[query], {"project": project})
         ]
 
     async def place(self, id: str) -> Place:
         """Return where a run stands in the queue; nobody is ahead of one that has left it."""
         row = await self._db.one(SQL["place"], {"id": id})
-        return Place(row["ahead"], row["not_before_us"]) if row else Place(0, None)
+        return Place(row["ahead"], row["not_before_us"], bool(row["others"])) if row else Place(0, None)
 
-    async def queued(self) -> int:
-        """Count the queue."""
-        row = await self._db.one(SQL["count_queued"])
+    async def queued(self, *, project: str | None = None) -> int:
+        """Count the queue, or what one project has in it."""
+        query = "count_queued" if project is None else "count_queued_of"
+        row = await self._db.one(SQL[query], {"project": project})
         return int(row[0]) if row else 0
 
     async def starting(self, *, engine: str | None) -> int:

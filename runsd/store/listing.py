@@ -92,7 +92,7 @@ def _sets(wanted: RunFilter) -> list[_Set]:
 
 
 def _labelled(n: int) -> _Set:
-    condition = f"key = :key{n} and value = :value{n}"
+    condition = f"project = :project and key = :key{n} and value = :value{n}"
     return _Set("run_labels", "run_id", condition, [condition])
 
 

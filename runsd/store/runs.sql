@@ -8,7 +8,7 @@ insert into runs (
 )
 
 -- name: insert_label
-insert into run_labels (run_id, key, value) values (:run_id, :key, :value)
+insert into run_labels (project, key, value, run_id) select project, :key, :value, id from runs where id = :run_id
 
 -- name: delete_labels
 delete from run_labels where run_id = :id
@@ -40,20 +40,34 @@ order by priority desc, id limit :limit
 select id, cpu_milli, memory_bytes, gpus, timeout_s, grace_s, deadline_us, stop_us from runs
 where phase not in ('queued', 'finished')
 
+-- name: holding_of
+select id, cpu_milli, memory_bytes, gpus, timeout_s, grace_s, deadline_us, stop_us from runs
+where phase not in ('queued', 'finished') and project = :project
+
 -- name: starting
 -- The first condition is what the partial index of live runs needs to be used.
 select count(*) from runs r join attempts a on a.run_id = r.id and a.number = r.attempt
 where r.phase not in ('queued', 'finished') and r.phase = 'starting' and (a.engine is null or a.engine = :engine)
 
 -- name: place
-select r.not_before_us,
-    (select count(*) from runs o where o.phase = 'queued' and o.priority > r.priority)
-    + (select count(*) from runs o where o.phase = 'queued' and o.priority = r.priority and o.id < r.id)
-    as ahead
+select r.not_before_us, (
+    select count(*) from runs o where o.phase = 'queued' and o.priority > r.priority and o.project = r.project
+) + (
+    select count(*) from runs o
+    where o.phase = 'queued' and o.priority = r.priority and o.id < r.id and o.project = r.project
+) as ahead, exists (
+    select 1 from runs o where o.phase = 'queued' and o.priority > r.priority and o.project <> r.project
+) or exists (
+    select 1 from runs o
+    where o.phase = 'queued' and o.priority = r.priority and o.id < r.id and o.project <> r.project
+) as others
 from runs r where r.id = :id and r.phase = 'queued'
 
 -- name: count_queued
 select count(*) from runs where phase = 'queued'
+
+-- name: count_queued_of
+select count(*) from runs where phase = 'queued' and project = :project
 
 -- name: next_timer
 select min(at) from (

@@ -11,6 +11,7 @@ from runsd.clock import Clock, instant
 from runsd.errors import Conflicting, Location, Refused, Unknown
 from runsd.faults import Step
 from runsd.sqlite import Sqlite
+from runsd.store.projects import require_project
 
 _INSERT = """
 insert into volumes (id, project, name, labels, docker_name, created_us, deleting_us)
@@ -61,6 +62,7 @@ class Volumes:
         """
 
         def job(db: sqlite3.Connection) -> Volume:
+            require_project(db, project)
             id = self._new_id("vol")
             given = {
                 "id": id,

@@ -21,6 +21,7 @@ from runsd.metrics import Metrics
 from runsd.signals import Signals, woken
 from runsd.sqlite import Sqlite
 from runsd.store.deliveries import Deliveries
+from runsd.store.projects import Projects
 from runsd.store.retention import Retention
 
 log = structlog.get_logger()
@@ -31,6 +32,7 @@ _SWEEP_EVERY_S = 24 * 3600.0
 _DAY_US = 24 * 3600 * 1_000_000
 _BATCH = 50
 _DELIVERIES = 200
+_EVENTS = 500
 _LEAST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 1.0
 # Free pages that are kept for what comes next: giving back what is taken again tomorrow costs for nothing.
@@ -44,7 +46,7 @@ _TIME_TO_READ_US = 3600 * 1_000_000
 class Janitor:
     """Keeps what is stored within the ages and sizes of ``[retention]``.
 
-    ``hurry`` says whether the disk is short of space.
+    ``hurry`` says whether the disk is short of space; ``forget_sources`` takes a project's sources from it.
     """
 
     def __init__(
@@ -54,6 +56,8 @@ class Janitor:
         deliveries: Deliveries,
         files: Sequence[Sqlite],
         *,
+        projects: Projects,
+        forget_sources: Callable[[str], Awaitable[None]],
         hurry: Callable[[], bool],
         settings: RetentionSettings,
         metrics: Metrics,
@@ -64,6 +68,8 @@ class Janitor:
         self._logs = logs
         self._deliveries = deliveries
         self._files = files
+        self._projects = projects
+        self._forget_sources = forget_sources
         self._hurry = hurry
         self._settings = settings
         self._metrics = metrics
@@ -73,7 +79,7 @@ class Janitor:
 
     async def serve(self) -> None:
         """Tidy up for as long as the daemon lives: now and then, and at once when the disk runs short."""
-        with self._signals.listening("disk") as changed:
+        with self._signals.listening("disk", "projects") as changed:
             while True:
                 try:
                     await self.tidy()
@@ -87,6 +93,7 @@ class Janitor:
         if time.monotonic() >= self._sweep_at:
             await self._sweep()
             self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
+        await self._forget_projects()
         await self._forget_runs()
         await self._forget_old_logs()
         await self._forget_large_logs()
@@ -105,6 +112,17 @@ class Janitor:
             if useless := await self._retention.without_log(found):
                 await self._drop(useless)
                 log.info("janitor.swept", runs=len(useless))
+
+    async def _forget_projects(self) -> None:
+        """Finish deleting projects. The name goes last: whoever makes it anew finds nothing of before."""
+        while (name := await self._projects.deleted()) is not None:
+            while ended := await self._projects.old_runs(name, _BATCH):
+                await self._forget(ended)
+            await self._forget_sources(name)
+            while await self._paced(self._projects.forget_events(name, _EVENTS)):
+                pass
+            await self._projects.forget(name)
+            log.info("project.forgotten", project=name)
 
     async def _forget_runs(self) -> None:
         before, forgotten = self._before(self._settings.runs_days), 0

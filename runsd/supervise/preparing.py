@@ -8,6 +8,7 @@ from runsd_sdk.python import WORKSPACE
 from runsd_sdk.run import Reason
 
 from runsd.engine.port import ContainerFacts, ContainerRequest, ImageFacts, Mount
+from runsd.environments.naming import ENVIRONMENT
 from runsd.errors import EngineConflict, EngineNotFound, EngineRefused
 from runsd.run import Outcome
 from runsd.store.attempts import Work
@@ -74,6 +75,9 @@ class Preparation:
                 said = f"image {reference} is not on this host and pullPolicy is never; pull or build it"
                 raise NotStarted(Outcome(Reason.IMAGE_NOT_FOUND, said))
             image = await self._pull(reference)
+        if ENVIRONMENT in image.labels:  # by its id, or the beginning of one, which can be guessed
+            said = f"cannot use image {reference}: runsd has made it of somebody's program; name its base"
+            raise NotStarted(Outcome(Reason.IMAGE_NOT_FOUND, said))
         return image
 
     async def _pull(self, reference: str) -> ImageFacts:

@@ -70,10 +70,12 @@ def test_a_method_that_a_path_has_not_is_405_with_those_it_has(path: str, daemon
 def test_another_project_is_unknown(daemon: Daemon) -> None:
     for method, path in (("GET", "/v1/runs"), ("POST", "/v1/runs"), ("GET", "/v1/usage")):
         answer = daemon.http.request(method, path, headers={"Runsd-Project": "secret"})
-        assert "no project 'secret'" in refused(answer, 404).detail
+        assert "no project 'secret' that you may use" in refused(answer, 404).detail
     assert daemon.http.get("/v1/runs", headers={"Runsd-Project": "default"}).status_code == 200
     assert daemon.http.get("/v1/runs", params={"project": "default"}).status_code == 200
-    refused(daemon.http.get("/v1/runs", params={"project": "secret"}), 404)
+    for path in ("/v1/runs", "/v1/health", "/v1/volumes"):
+        assert daemon.http.get(path, params={"project": "default"}).status_code == 200
+        refused(daemon.http.get(path, params={"project": "secret"}), 404)
 
 
 def test_a_repeated_request_is_answered_by_the_same_run(daemon: Daemon) -> None:

@@ -146,6 +146,11 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
     for media in ("application/x-ndjson", "text/event-stream"):
         call("GET", f"/v1/runs/{quick['id']}/logs", headers={"Accept": media})
     call("GET", f"/v1/runs/{quick['id']}/events", headers={"Accept": "text/event-stream"})
+    call("POST", "/v1/projects", json={"name": "documented", "members": ["root", 1234]})
+    call("PATCH", "/v1/projects/documented", json={"members": [1234]})
+    for path in ("/v1/projects", "/v1/projects/documented"):
+        call("GET", path)
+    call("DELETE", "/v1/projects/documented")
     for path in ("/v1/volumes", f"/v1/volumes/{volume['id']}", "/v1/health", "/v1/info", "/metrics"):
         call("GET", path)
     call("DELETE", f"/v1/runs/{slow['id']}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import images
 import pytest
-from runsd_sdk import Reason, RunResult, Status
+from runsd_sdk import GitSource, Reason, RunResult, SourceSpec, Status
 
 from tests.conftest import Serve
 from tests.daemon.command import runs
@@ -62,6 +62,17 @@ def test_a_file_gets_its_arguments_and_exits_as_under_python(daemon: Daemon, fol
     assert (result.status, result.exit_code, result.stdout) == (Status.FAILED, 7, '["--fold", "3"]\n')
 
 
+def test_an_image_that_was_made_of_a_program_is_nobodys_to_name(daemon: Daemon, folder: Path) -> None:
+    result = run(daemon, folder, file="train.py")
+    assert result.image is not None
+    made = result.image.id
+    (name, *_) = daemon.eye.inspect_image(made)["RepoTags"]
+    for reference in (made, made.removeprefix("sha256:")[:12], name):
+        refused = daemon.run("cat", "/workspace/train.py", image=reference)
+        assert (refused.reason, refused.stdout) == (Reason.IMAGE_NOT_FOUND, "")
+        assert "somebody's program" in (refused.message or "")
+
+
 def test_a_module_runs_as_with_m(daemon: Daemon, folder: Path) -> None:
     result = run(daemon, folder, module="package.job", args=["a"])
     assert (result.exit_code, result.stdout) == (0, "__main__ ['a']\n")
@@ -116,6 +127,27 @@ def test_a_rerun_stays_with_the_commit_unless_it_names_a_source(
         result = missing.wait(60)
         assert result.reason is Reason.SOURCE_FAILED
         assert "no-such" in (result.message or "")
+
+
+def test_a_program_without_a_source_is_in_its_projects_repository(
+    serve: Serve, folder: Path, python_image: str
+) -> None:
+    settled = made(folder)
+    with serve(RUNSD_SOURCES__LOCAL=str(folder.parent)) as daemon:
+        refused = runs(daemon, "project", "set", "default", "--git", "/etc/code.git")
+        assert "cannot use this repository" in refused.stderr
+        assert runs(daemon, "project", "set", "default", "--git", f"{folder}@main").returncode == 0
+        assert f"{folder}@main" in runs(daemon, "project", "show", "default").stdout
+        words = ("py", "--image", python_image, "--git", "default", "train.py", "--", "4")
+        assert runs(daemon, *words).stdout == '["4"]\n'
+        run = daemon.client.list().data[0]
+        assert (run.spec.source, run.source_commit) == (
+            SourceSpec(git=GitSource(url=str(folder), ref="main")), settled,
+        )  # fmt: skip
+        bare = daemon.client.create_python(None, module="platform", image=python_image).wait(60)
+        assert (bare.exit_code, bare.spec.source) == (0, None)
+        daemon.client.projects.set_repository("default", None)
+        assert daemon.client.projects.get("default").repository is None
 
 
 def test_the_sdk_takes_a_program_and_a_directory(daemon: Daemon, folder: Path) -> None:

@@ -140,7 +140,7 @@ async def test_links_inside_are_kept_and_the_daemon_takes_them(tmp_path: Path) -
             for piece in archive.pieces():
                 yield piece
 
-    assert (await uploads.store(sent())).files == len(members)
+    assert (await uploads.store("default", sent())).files == len(members)
 
 
 def test_a_tracked_file_whose_directory_became_a_link_is_not_packed_twice(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import hashlib
 import io
+import json
 import os
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from runsd.sources.uploads import Uploads
 from tests.faults.small_disk import small_disk
 
 FAULT_POINTS = [f"{when}:{Step.STORE_UPLOAD}" for when in ("before", "after")]
+OURS = "ours"
 MIB = 1024**2
 MOST = 4 * MIB
 STORES = """
@@ -33,7 +35,7 @@ from runsd.clock import now_us
 from runsd.sources.uploads import Uploads
 async def chunks():
     yield sys.stdin.buffer.read()
-print(asyncio.run(Uploads(Path(sys.argv[1]), max_bytes=1 << 20, clock=now_us).store(chunks())).id)
+print(asyncio.run(Uploads(Path(sys.argv[1]), max_bytes=1 << 20, clock=now_us).store("ours", chunks())).id)
 """
 
 
@@ -78,30 +80,63 @@ def names(folder: Path) -> set[str]:
 
 async def test_the_same_bytes_are_the_same_upload_kept_once(uploads: Uploads, tmp_path: Path) -> None:
     content = packed("a.py", "b/c.py", member("b", tarfile.DIRTYPE), member("l", tarfile.SYMTYPE, "b/c.py"))
-    first = await uploads.store(chunks(content))
+    first = await uploads.store(OURS, chunks(content))
     assert first.id == f"src_{hashlib.sha256(content).hexdigest()[:32]}"
     assert (first.size_bytes, first.files, first.new) == (len(content), 3, True)
-    again = await asyncio.gather(*(uploads.store(chunks(content, 7 + n)) for n in range(20)))
+    again = await asyncio.gather(*(uploads.store(OURS, chunks(content, 7 + n)) for n in range(20)))
     assert {(each.id, each.created_us, each.new) for each in again} == {(first.id, first.created_us, False)}
     assert names(tmp_path / "uploads") == {first.id}
     async with uploads.open(first.id) as pieces:
         assert b"".join([piece async for piece in pieces]) == content
-    assert (await uploads.get(first.id)).files == 3
-    assert await uploads.exists(first.id)
+    assert (await uploads.get(OURS, first.id)).files == 3
+    assert await uploads.exists(OURS, first.id)
 
 
 async def test_many_at_once_of_new_bytes_are_one(uploads: Uploads, tmp_path: Path) -> None:
-    stored = await asyncio.gather(*(uploads.store(chunks(packed("x"))) for _ in range(20)))
+    stored = await asyncio.gather(*(uploads.store(OURS, chunks(packed("x"))) for _ in range(20)))
     assert len({each.id for each in stored}) == 1
     assert [each.new for each in stored].count(True) == 1
     assert names(tmp_path / "uploads") == {stored[0].id}
 
 
+async def test_projects_share_the_bytes_and_know_nothing_of_each_other(
+    uploads: Uploads, tmp_path: Path
+) -> None:
+    content = packed("a.py")
+    ours = await uploads.store(OURS, chunks(content))
+    assert not await uploads.exists("theirs", ours.id)
+    with pytest.raises(Unknown):
+        await uploads.get("theirs", ours.id)
+    stored = await asyncio.gather(*(uploads.store("theirs", chunks(content)) for _ in range(5)))
+    assert [each.new for each in stored].count(True) == 1  # as if nobody had sent it before
+    theirs = await uploads.get("theirs", ours.id)
+    assert {each.created_us for each in stored} == {theirs.created_us}
+    assert theirs.created_us > ours.created_us == (await uploads.get(OURS, ours.id)).created_us
+    assert names(tmp_path / "uploads") == {ours.id}
+    await uploads.forget_project(OURS)
+    assert not await uploads.exists(OURS, ours.id)
+    assert await uploads.exists("theirs", ours.id)
+
+
+async def test_what_was_sent_before_there_were_projects_is_the_default_projects(
+    uploads: Uploads, tmp_path: Path
+) -> None:
+    upload = await uploads.store(OURS, chunks(packed("a.py")))
+    folder = tmp_path / "uploads" / upload.id
+    (folder / f"project.{OURS}").unlink()
+    about = {"files": 1, "createdUs": 5, "sha256": upload.sha256}
+    (folder / "about.json").write_text(json.dumps(about))
+    assert (await uploads.get("default", upload.id)).created_us == 5
+    assert not await uploads.exists(OURS, upload.id)
+    assert not (await uploads.store("default", chunks(packed("a.py")))).new
+    assert (await uploads.store(OURS, chunks(packed("a.py")))).new
+
+
 @pytest.mark.parametrize("id", ["", "src_", f"src_{'0' * 32}", "src_../../etc", f"src_{'0' * 31}/", "x" * 36])
 async def test_what_is_not_there_is_unknown(uploads: Uploads, id: str) -> None:
-    assert not await uploads.exists(id)
+    assert not await uploads.exists(OURS, id)
     with pytest.raises(Unknown, match="POST /v1/sources"):
-        await uploads.get(id)
+        await uploads.get(OURS, id)
     with pytest.raises(Unknown):
         async with uploads.open(id):
             pass
@@ -175,7 +210,7 @@ async def test_a_bad_archive_is_refused_and_leaves_nothing(
     uploads: Uploads, tmp_path: Path, content: Callable[[], bytes], why: str
 ) -> None:
     with pytest.raises(Refused) as caught:
-        await uploads.store(chunks(content(), 50_000))
+        await uploads.store(OURS, chunks(content(), 50_000))
     assert why in str(caught.value)
     assert str(caught.value).startswith("cannot take the source: ")
     assert names(tmp_path / "uploads") == set()
@@ -185,7 +220,7 @@ async def test_a_bad_archive_is_refused_and_leaves_nothing(
 async def test_every_kind_of_tar_is_taken(uploads: Uploads, format: int) -> None:
     long = "/".join(["d" * 40] * 3) + "/x"
     upload = await uploads.store(
-        chunks(packed("./a", long, member("up", tarfile.SYMTYPE, "d/x"), format=format))
+        OURS, chunks(packed("./a", long, member("up", tarfile.SYMTYPE, "d/x"), format=format))
     )
     assert upload.files == 3
     assert await uploads.file(upload.id, long, most_bytes=1000) == long.encode()
@@ -207,7 +242,7 @@ async def test_too_much_is_refused_before_all_of_it_has_come(uploads: Uploads, t
             yield bytes(64 * 1024)
 
     with pytest.raises(TooLarge, match=r"larger than 4\.0 MiB"):
-        await uploads.store(endless())
+        await uploads.store(OURS, endless())
     assert asked <= MOST // (64 * 1024) + 1
     assert names(tmp_path / "uploads") == set()
 
@@ -218,7 +253,7 @@ async def test_a_sender_that_leaves_leaves_nothing(uploads: Uploads, tmp_path: P
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
-        await uploads.store(breaking())
+        await uploads.store(OURS, breaking())
     assert names(tmp_path / "uploads") == set()
 
 
@@ -231,7 +266,7 @@ async def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
         info.size = 6 * MIB
         content = info.tobuf() + os.urandom(6 * MIB) + bytes(1024)
         with pytest.raises(NotNow, match="make room") as caught:
-            await uploads.store(chunks(content, 50_000))
+            await uploads.store(OURS, chunks(content, 50_000))
         assert caught.value.code == "disk"
         assert names(disk.path / "uploads") == set()
 
@@ -246,35 +281,35 @@ async def test_killed_while_it_is_stored_it_is_there_whole_or_not_at_all(
     done = await asyncio.to_thread(subprocess.run, command, env=environment, input=content)
     assert done.returncode == -signal.SIGKILL
     there = f"src_{hashlib.sha256(content).hexdigest()[:32]}"
-    assert await uploads.exists(there) is point.startswith("after")
+    assert await uploads.exists(OURS, there) is point.startswith("after")
     await uploads.collect(1, none_in_use)
     assert names(tmp_path / "uploads") == ({there} if point.startswith("after") else set())
-    assert (await uploads.store(chunks(content))).id == there
+    assert (await uploads.store(OURS, chunks(content))).id == there
 
 
 async def test_old_uploads_that_nobody_uses_go(uploads: Uploads, tmp_path: Path) -> None:
-    old, used, asked, new = [(await uploads.store(chunks(packed(n)))).id for n in "abcd"]
+    old, used, asked, new = [(await uploads.store(OURS, chunks(packed(n)))).id for n in "abcd"]
     long_ago = time.time() - 10 * 24 * 3600
     for each in (old, used, asked):
         os.utime(tmp_path / "uploads" / each / "about.json", (long_ago, long_ago))
 
     async def in_use(ids: Collection[str]) -> Collection[str]:
         assert set(ids) == {old, used, asked}
-        await uploads.get(asked)  # a run is just being submitted with it
+        await uploads.get(OURS, asked)  # a run is just being submitted with it
         return {used}
 
     async with uploads.open(new) as pieces:
         assert await uploads.collect(9, in_use) == 1
         assert [piece async for piece in pieces]
     assert names(tmp_path / "uploads") == {used, asked, new}
-    assert not await uploads.exists(old)
+    assert not await uploads.exists(OURS, old)
 
 
 @pytest.mark.parametrize(("days", "left"), [(0, 2), (9, 1)])
 async def test_the_collector_keeps_what_is_young_or_everything(
     uploads: Uploads, tmp_path: Path, days: float, left: int
 ) -> None:
-    old, _ = [(await uploads.store(chunks(packed(n)))).id for n in "ab"]
+    old, _ = [(await uploads.store(OURS, chunks(packed(n)))).id for n in "ab"]
     long_ago = time.time() - 10 * 24 * 3600
     os.utime(tmp_path / "uploads" / old / "about.json", (long_ago, long_ago))
     mirrors = Mirrors(tmp_path / "mirrors", timeout_s=60)

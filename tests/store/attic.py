@@ -11,6 +11,7 @@ from runsd.config import RetentionSettings
 from runsd.logs.kept import KeptLogs
 from runsd.metrics import Metrics
 from runsd.signals import Signals
+from runsd.store.projects import Projects
 from runsd.store.retention import Retention
 from runsd.supervise.janitor import Janitor
 from tests.store.desk import Desk, open_desk
@@ -37,7 +38,13 @@ class Attic:
     book: Book
     retention: Retention
     logs: KeptLogs
+    projects: Projects
     hurried: asyncio.Event
+    sourceless: list[str]
+
+    async def forget_sources(self, project: str) -> None:
+        """Note that a project's sources would go."""
+        self.sourceless.append(project)
 
     async def tidied(self, **settings: Any) -> None:
         """Let a new janitor go round once with these settings and no other limits."""
@@ -50,6 +57,8 @@ class Attic:
             self.logs,
             self.desk.deliveries,
             (self.desk.db, self.book.db),
+            projects=self.projects,
+            forget_sources=self.forget_sources,
             hurry=self.hurried.is_set,
             settings=NO_LIMITS.model_copy(update=settings),
             metrics=Metrics(),
@@ -97,4 +106,5 @@ async def open_attic(directory: Path) -> AsyncIterator[Attic]:
         open_book(directory / "logs.db", cap=256 * 1024**2) as book,
     ):
         retention = Retention(desk.db, clock=desk.hands.now)
-        yield Attic(desk, book, retention, KeptLogs(book.db), asyncio.Event())
+        projects = await Projects.load(desk.db, clock=desk.hands.now)
+        yield Attic(desk, book, retention, KeptLogs(book.db), projects, asyncio.Event(), [])

@@ -30,6 +30,7 @@ from tests.store.logbook import OUT, Book, numbered, open_book
 
 RUNSD = Path(sys.executable).with_name("runsd")
 
+TEAM = "team"
 LARGE = """
 create table large as
 with recursive n (n) as (select 1 union all select n + 1 from n where n < 200)
@@ -123,8 +124,8 @@ async def test_every_run_that_is_over_in_a_backup_has_its_whole_log(data: Kept, 
 
 async def test_uploads_are_in_it_and_count_as_just_sent(data: Kept, target: Path, tmp_path: Path) -> None:
     uploads = uploads_of(data.path)
-    sent = [await uploads.store(pieces(archive(f"content {n}"))) for n in range(3)]
-    removed = await uploads.store(pieces(archive("old")))
+    sent = [await uploads.store(TEAM, pieces(archive(f"content {n}"))) for n in range(3)]
+    removed = await uploads.store(TEAM, pieces(archive("old")))
     for path in (data.path / UPLOADS).rglob("about.json"):
         os.utime(path, (0, 0))
     (data.path / UPLOADS / removed.id / "source.tar").unlink()  # as it is for a moment while it is removed
@@ -133,7 +134,8 @@ async def test_uploads_are_in_it_and_count_as_just_sent(data: Kept, target: Path
     assert restore(tmp_path / "backup", target) == manifest
     restored = uploads_of(target)
     for upload in sent:
-        assert await restored.get(upload.id) == replace(upload, new=False)
+        assert await restored.get(TEAM, upload.id) == replace(upload, new=False)
+        assert not await restored.exists("others", upload.id)
         async with restored.open(upload.id) as content, uploads.open(upload.id) as before:
             assert [piece async for piece in content] == [piece async for piece in before]
     assert await restored.collect(1, nobody) == 0
@@ -142,7 +144,7 @@ async def test_uploads_are_in_it_and_count_as_just_sent(data: Kept, target: Path
 
 
 async def test_an_upload_that_is_not_what_was_sent_is_not_backed_up(data: Kept, tmp_path: Path) -> None:
-    upload = await uploads_of(data.path).store(pieces(archive("x")))
+    upload = await uploads_of(data.path).store(TEAM, pieces(archive("x")))
     flipped(data.path / UPLOADS / upload.id / "source.tar", at=600)
     with pytest.raises(NotNow, match=f"{upload.id}: it is not what was sent; remove it"):
         taken(data, tmp_path / "backup")
@@ -152,7 +154,7 @@ async def test_an_upload_that_is_not_what_was_sent_is_not_backed_up(data: Kept, 
 async def test_an_upload_that_is_not_what_was_backed_up_is_not_restored(
     data: Kept, target: Path, tmp_path: Path
 ) -> None:
-    upload = await uploads_of(data.path).store(pieces(archive("x")))
+    upload = await uploads_of(data.path).store(TEAM, pieces(archive("x")))
     taken(data, tmp_path / "backup")
     with tarfile.open(tmp_path / "backup") as tar:
         at = tar.getmember(f"sources/{upload.id}.tar").offset_data

@@ -21,8 +21,10 @@ from runsd.store import usage
 
 # Tables of few rows, and indexes of the runs that are not over, may be read whole.
 SMALL = re.compile(
-    r"SCAN (CONSTANT ROW|json_each|value|meta|volumes|secret_values|v|unfinished|webhooks|w|wanted"
-    r"|\S+ USING (COVERING )?INDEX runs_(queue|live|backing_off|expiring))"
+    r"SCAN (CONSTANT ROW|json_each|value|meta|volumes|projects|project_members|secret_values|v|unfinished"
+    r"|webhooks|w|wanted"
+    r"|\S+ USING (COVERING )?INDEX"
+    r" runs_(queue|live|backing_off|expiring))"
 )
 # Counting reads the pages of the smallest index: about a millisecond for a million runs, once a minute.
 COUNTED = re.compile(r"SCAN (runs|webhook_deliveries) USING COVERING INDEX")

@@ -18,6 +18,7 @@ LEAVES = {
     "runsd.files",
     "runsd.keyring",
     "runsd.migrations",
+    "runsd.peers",
     "runsd.processes",
     "runsd.signals",
     "runsd.sqlite",
@@ -25,6 +26,7 @@ LEAVES = {
 PURE = {
     "runsd.run", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.mask", "runsd.problems",
     "runsd.retry",
+    "runsd.access",
     *(f"runsd.telemetry.{room}" for room in (
         "amounts", "bucket", "calls", "conventions", "environment", "exceptions", "facts", "reading", "rows",
         "series", "sums", "veil", "view",
@@ -60,6 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.logging": set(),
     "runsd.notify": set(),
     "runsd.places": set(),
+    "runsd.peers": {"runsd.errors"},
     "runsd.processes": set(),
     "runsd.runner": set(),  # runs in containers; read as text, imported by nobody
     "runsd.sdk": set(),  # so does this

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runsd_sdk.fields import merged
+from runsd_sdk.python import GitSource
 from runsd_sdk.spec import RunSpec
 
 from runsd.admission import Resources
@@ -32,6 +33,29 @@ def objections(settings: Settings = LIMITED, at: tuple[str | int, ...] = (), **g
     with pytest.raises(Refused) as caught:
         accept(spec(**given), settings, HOST, at=at)
     return dict(caught.value.errors)
+
+
+def test_a_python_run_that_names_no_source_has_its_projects() -> None:
+    repository = GitSource(url="https://example.org/code.git", ref="main")
+    program = {"python": {"entrypoint": {"file": "a.py"}}}
+    other = {"git": {"url": "https://example.org/other.git"}}
+    for said, expected in (
+        (program, {"git": repository.wire()}),
+        ({**program, "source": other}, other),
+        ({"image": "alpine:3"}, None),
+        ({"python": {"entrypoint": {"module": "a"}}, "source": None}, None),
+    ):
+        given = RunSpec.model_validate_json(json.dumps(said))
+        source = accept(given, Settings(), HOST, repository=repository).source
+        assert (source and source.wire()) == expected
+
+
+def test_what_is_found_by_a_path_needs_a_source() -> None:
+    program = {"entrypoint": {"file": "a.py"}}
+    said = objections(python=program)
+    assert said[("source",)] == "a file needs a source to be in; give source.git or source.upload"
+    said = objections(python={"entrypoint": {"module": "a"}, "requirements": "requirements.txt"})
+    assert said[("source",)].startswith("python.requirements is a file of a source")
 
 
 def requests(**given: Any) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from runsd.errors import EngineNotFound, EngineUnavailable, Refused, RunsdError
 EXPECTED = {
     "Refused": 422,
     "TooLarge": 413,
+    "Unidentified": 401,
+    "Forbidden": 403,
     "Unknown": 404,
     "Conflicting": 409,
     "SecretsLocked": 409,

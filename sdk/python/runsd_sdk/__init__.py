@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from runsd_sdk.function import Function
     from runsd_sdk.handle import FunctionHandle, RunHandle
     from runsd_sdk.host import Health, Info, Problem, Secret, Source, Usage, Volume
+    from runsd_sdk.project import Project
     from runsd_sdk.python import Entrypoint, GitSource, PythonSpec, SourceSpec
     from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
     from runsd_sdk.secret import SecretUse
@@ -59,6 +60,7 @@ _HOME = {
     "function": "Function",
     "handle": "FunctionHandle RunHandle",
     "host": "Health Info Problem Secret Source Usage Volume",
+    "project": "Project",
     "python": "Entrypoint GitSource PythonSpec SourceSpec",
     "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
     "secret": "SecretUse",
@@ -97,6 +99,7 @@ __all__ = [
     "NotFound",
     "Phase",
     "Problem",
+    "Project",
     "PythonSpec",
     "RateLimited",
     "Reason",

@@ -10,6 +10,7 @@ from typing import Self, Unpack
 from runsd_sdk import address, calls, fields, flows, streams
 from runsd_sdk.async_function import AsyncFunctions
 from runsd_sdk.async_handle import AsyncRunHandle
+from runsd_sdk.async_projects import AsyncProjects
 from runsd_sdk.async_secrets import AsyncSecrets
 from runsd_sdk.async_volumes import AsyncVolumes
 from runsd_sdk.async_webhooks import AsyncWebhooks
@@ -42,6 +43,7 @@ class AsyncRunsClient:
         self._driver = AsyncDriver(address.find(host, api_key=api_key, project=project), self._link)
         self.volumes = AsyncVolumes(self._driver)
         self.webhooks = AsyncWebhooks(self._driver)
+        self.projects = AsyncProjects(self._driver)
         self.function = AsyncFunctions(self, self._driver)
         self.secrets = AsyncSecrets(self._driver)
 
@@ -79,8 +81,8 @@ class AsyncRunsClient:
         spec = fields.of_program(program)
         if isinstance(source, SourceSpec):
             spec["source"] = source
-        elif source is not None:
-            spec["source"] = SourceSpec(upload=(await self.upload(source)).id)
+        else:
+            spec["source"] = None if source is None else SourceSpec(upload=(await self.upload(source)).id)
         return await self.create(idempotency_key=idempotency_key, **spec)
 
     async def create_batch(

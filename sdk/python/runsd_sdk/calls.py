@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 from runsd_sdk import fields
 from runsd_sdk.host import Health, Info, Secret, SecretList, Source, Usage, Volume, VolumeList
+from runsd_sdk.project import Project, ProjectList, ProjectPatch, ProjectSpec
+from runsd_sdk.python import GitSource
 from runsd_sdk.run import (
     Event,
     EventList,
@@ -381,6 +383,44 @@ def redeliver(webhook: str, delivery: str) -> Call[Delivery]:
     return Call(method="POST", path=path, parse=Delivery.model_validate_json, read_s=ATTEMPT_S)
 
 
+def create_project(
+    name: str, *, members: Sequence[str | int] = (), repository: GitSource | None = None
+) -> Call[Project]:
+    """Make a project."""
+    said: fields.Json = {"name": name, "members": list(members)}
+    if repository is not None:
+        said["repository"] = repository.wire()
+    body = fields.validated(ProjectSpec, said).wire()
+    return replace(_post("/v1/projects", Project, body), repeatable=False)  # as for volumes
+
+
+def list_projects() -> Call[ProjectList]:
+    """Ask for the projects that the caller may use."""
+    return _get("/v1/projects", ProjectList)
+
+
+def get_project(name: str) -> Call[Project]:
+    """Ask for one project."""
+    return _get(f"/v1/projects/{_segment(name)}", Project)
+
+
+def set_members(name: str, members: Sequence[str | int]) -> Call[Project]:
+    """Say who may use a project from now on."""
+    body = fields.validated(ProjectPatch, {"members": list(members)}).wire()
+    return _changed(f"/v1/projects/{_segment(name)}", Project, body)
+
+
+def set_repository(name: str, repository: GitSource | None) -> Call[Project]:
+    """Say where a project's Python runs are that name no source."""
+    said = {"repository": None if repository is None else repository.wire()}
+    return _changed(f"/v1/projects/{_segment(name)}", Project, fields.validated(ProjectPatch, said).wire())
+
+
+def delete_project(name: str) -> Call[None]:
+    """Delete a project without live runs and volumes."""
+    return Call(method="DELETE", path=f"/v1/projects/{_segment(name)}", parse=_nothing)
+
+
 def upload(archive: Pieces) -> Call[Source]:
     """Send a source. The same bytes are the same source, so it can be sent again."""
     return Call(
@@ -429,12 +469,15 @@ def _post(path: str, kind: type[A], body: fields.Json, *, key: str | None = None
 
 
 def _patch(run_id: str, body: fields.Json) -> Call[Run]:
-    checked = fields.validated(RunPatch, body).wire()
+    return _changed(_run(run_id), Run, fields.validated(RunPatch, body).wire())
+
+
+def _changed(path: str, kind: type[A], body: fields.Json) -> Call[A]:
     return Call(
         method="PATCH",
-        path=_run(run_id),
-        parse=Run.model_validate_json,
-        body=json.dumps(checked).encode(),
+        path=path,
+        parse=kind.model_validate_json,
+        body=json.dumps(body).encode(),
         headers=(("Content-Type", JSON),),
     )
 

@@ -14,6 +14,7 @@ from runsd_sdk.function import Functions
 from runsd_sdk.handle import RunHandle
 from runsd_sdk.host import Health, Info, Source, Usage
 from runsd_sdk.link import Link
+from runsd_sdk.projects import Projects
 from runsd_sdk.python import SourceSpec
 from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunProblems, RunResult, Why
 from runsd_sdk.secrets import Secrets
@@ -42,6 +43,7 @@ class RunsClient:
         self._driver = SyncDriver(address.find(host, api_key=api_key, project=project), self._link)
         self.volumes = Volumes(self._driver)
         self.webhooks = Webhooks(self._driver)
+        self.projects = Projects(self._driver)
         self.function = Functions(self, self._driver)
         self.secrets = Secrets(self._driver)
 
@@ -75,8 +77,8 @@ class RunsClient:
         spec = fields.of_program(program)
         if isinstance(source, SourceSpec):
             spec["source"] = source
-        elif source is not None:
-            spec["source"] = SourceSpec(upload=(self.upload(source)).id)
+        else:
+            spec["source"] = None if source is None else SourceSpec(upload=self.upload(source).id)
         return self.create(idempotency_key=idempotency_key, **spec)
 
     def create_batch(

@@ -126,7 +126,10 @@ class Capacity(Answer):
 
 
 class Info(Answer):
-    """Who this daemon is, what it may give out, and what is waiting."""
+    """Who this daemon is and what it may give out; and of a project what it holds and what is waiting.
+
+    ``in_use``, ``queued`` and ``live`` are the project's own.
+    """
 
     version: str
     instance: str
@@ -135,6 +138,7 @@ class Info(Answer):
     capacity: Capacity
     in_use: Capacity
     largest_run: Capacity
+    project: str
     queued: int
     live: int
     usage_source: str

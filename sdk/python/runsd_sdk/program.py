@@ -69,7 +69,7 @@ class Program:
         """Return a run with its source: the upload, or what was given."""
         if upload is not None:
             return {**run, "source": {"upload": upload}}
-        return {**run, "source": self._origin.wire()} if isinstance(self._origin, SourceSpec) else run
+        return {**run, "source": self._origin.wire() if isinstance(self._origin, SourceSpec) else None}
 
 
 def _origin(source: GivenSource) -> Origin:

@@ -232,10 +232,6 @@ class RunSpec(Body):
         python: PythonSpec | None = info.data["python"]
         if python is None and value is not None:
             raise ValueError("a source is for Python runs; give python with an entrypoint too")
-        if python is not None and value is None and python.entrypoint.needs_source:
-            raise ValueError("a file needs a source to be in; give source.git or source.upload")
-        if python is not None and value is None and python.requirements is not None:
-            raise ValueError("python.requirements is a file of a source; give source.git or source.upload")
         return value
 
     @field_validator("image")

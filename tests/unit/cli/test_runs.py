@@ -18,6 +18,8 @@ COMMANDS = {
     "webhook create", "webhook ls", "webhook show", "webhook edit", "webhook rotate", "webhook test",
     "webhook rm", "webhook deliveries", "webhook delivery", "webhook redeliver",
     "secret set", "secret ls", "secret rm",
+    "project create", "project ls", "project show", "project add",
+    "project remove", "project set", "project rm",
 }  # fmt: skip
 
 

@@ -17,10 +17,12 @@ from runsd_sdk import (
     RunHandle,
     RunsClient,
 )
+from runsd_sdk.async_projects import AsyncProjects
 from runsd_sdk.async_secrets import AsyncSecrets
 from runsd_sdk.async_volumes import AsyncVolumes
 from runsd_sdk.async_webhooks import AsyncWebhooks
 from runsd_sdk.fields import SpecFields
+from runsd_sdk.projects import Projects
 from runsd_sdk.secrets import Secrets
 from runsd_sdk.spec import RunSpec
 from runsd_sdk.volumes import Volumes
@@ -34,6 +36,7 @@ PAIRS: list[tuple[type, type]] = [
     (Volumes, AsyncVolumes),
     (Webhooks, AsyncWebhooks),
     (Secrets, AsyncSecrets),
+    (Projects, AsyncProjects),
 ]
 AT_ONCE = {"with_options", "unwrap"}  # asks nobody
 

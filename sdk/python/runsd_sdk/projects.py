@@ -1,0 +1,48 @@
+"""``client.projects``: who owns what, and who may use it."""
+
+import builtins
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from runsd_sdk import calls
+from runsd_sdk.project import Project
+from runsd_sdk.python import GitSource
+
+if TYPE_CHECKING:
+    from runsd_sdk.sync import SyncDriver
+
+
+class Projects:
+    """The projects of the daemon. To change them is for root and the user who runs it."""
+
+    def __init__(self, driver: "SyncDriver") -> None:
+        self._driver = driver
+
+    def create(
+        self, name: str, *, members: Sequence[str | int] = (), repository: GitSource | None = None
+    ) -> Project:
+        """Make a project, which these users of the daemon's host (names or numbers) may use.
+
+        Its Python runs that name no source are in ``repository``.
+        """
+        return self._driver.ask(calls.create_project(name, members=members, repository=repository))
+
+    def list(self) -> builtins.list[Project]:
+        """Return the projects that the caller may use, by name."""
+        return self._driver.ask(calls.list_projects()).data
+
+    def get(self, name: str) -> Project:
+        """Return one project."""
+        return self._driver.ask(calls.get_project(name))
+
+    def set_members(self, name: str, members: Sequence[str | int]) -> Project:
+        """Say which users of the daemon's host, and no others, may use a project on its socket."""
+        return self._driver.ask(calls.set_members(name, members))
+
+    def set_repository(self, name: str, repository: GitSource | None) -> Project:
+        """Say in which repository a project's Python runs are that name no source; None: in none."""
+        return self._driver.ask(calls.set_repository(name, repository))
+
+    def delete(self, name: str) -> None:
+        """Delete a project with all its runs; Conflict while it has live runs or volumes. Its usage stays."""
+        self._driver.ask(calls.delete_project(name))

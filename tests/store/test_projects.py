@@ -1,0 +1,184 @@
+"""Projects in the store: who may use which, and that nothing of one is found from another."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from runsd_sdk.project import Member
+from runsd_sdk.python import GitSource
+from runsd_sdk.run import Run
+from runsd_sdk.spec import RunSpec, VolumeSpec
+
+from runsd.errors import Conflicting, Unknown
+from runsd.store import listing
+from runsd.store.listing import RunFilter
+from runsd.store.projects import Change, Projects
+from runsd.store.runs import Submission
+from tests.store.attic import Attic, open_attic
+from tests.store.desk import PROJECT, Desk
+
+ALICE = Member(uid=1001, user="alice")
+NUMBER = Member(uid=5000, user=None)
+
+
+@pytest.fixture
+async def projects(desk: Desk) -> Projects:
+    return await Projects.load(desk.db, clock=desk.hands.now)
+
+
+async def submitted(desk: Desk, project: str, **spec: object) -> Run:
+    given = RunSpec.model_validate({"image": "alpine", **spec})
+    return (await desk.runs.submit(Submission(project, [given]))).runs[0]
+
+
+async def cancelled(desk: Desk, project: str, **spec: object) -> Run:
+    return await desk.runs.cancel(project, (await submitted(desk, project, **spec)).id)
+
+
+async def test_the_default_project_is_always_there(projects: Projects) -> None:
+    assert [project.name for project in projects.all()] == [PROJECT]
+    with pytest.raises(Conflicting, match="always exists"):
+        await projects.delete(PROJECT)
+
+
+async def test_members_are_known_at_once_and_after_a_restart(desk: Desk, projects: Projects) -> None:
+    made = await projects.create("team", [ALICE, NUMBER, ALICE])
+    assert made.members == [ALICE, NUMBER]
+    await projects.create("other", [ALICE])
+    assert projects.of_user(ALICE.uid) == {"team", "other"}
+    await projects.change("team", Change(members=[NUMBER]))
+    for each in (projects, await Projects.load(desk.db, clock=desk.hands.now)):
+        assert each.of_user(ALICE.uid) == {"other"}
+        assert each.get("team").members == [NUMBER]
+        assert "team" in each
+
+
+async def test_a_projects_repository_is_set_and_taken_away(desk: Desk, projects: Projects) -> None:
+    repository = GitSource(url="https://example.org/code.git", ref="main")
+    await projects.create("team", [ALICE], repository=repository)
+    await projects.change("team", Change(members=[NUMBER]))
+    for each in (projects, await Projects.load(desk.db, clock=desk.hands.now)):
+        assert (each.get("team").repository, each.get("team").members) == (repository, [NUMBER])
+    await projects.change("team", Change(set_repository=True))
+    assert (projects.get("team").repository, projects.get("team").members) == (None, [NUMBER])
+
+
+async def test_a_name_is_one_project(projects: Projects) -> None:
+    results = await asyncio.gather(
+        *(projects.create("team", [ALICE]) for _ in range(5)), return_exceptions=True
+    )
+    assert [isinstance(each, Conflicting) for each in results].count(False) == 1
+
+
+async def test_what_does_not_exist_is_neither_changed_nor_given_anything(
+    desk: Desk, projects: Projects
+) -> None:
+    with pytest.raises(Unknown):
+        await projects.change("team", Change(members=[]))
+    with pytest.raises(Unknown):
+        await projects.delete("team")
+    with pytest.raises(Unknown):
+        await submitted(desk, "team")
+    with pytest.raises(Unknown):
+        await desk.volumes.add("team", VolumeSpec(name="cache"))
+
+
+async def test_a_project_in_use_is_not_deleted(desk: Desk, projects: Projects) -> None:
+    await projects.create("team", [])
+    run = await submitted(desk, "team")
+    with pytest.raises(Conflicting, match="runs that are not over; cancel them first"):
+        await projects.delete("team")
+    await desk.runs.cancel("team", run.id)
+    volume = await desk.volumes.add("team", VolumeSpec(name="cache"))
+    with pytest.raises(Conflicting, match="it has volumes; delete them first") as caught:
+        await projects.delete("team")
+    assert caught.value.code == "project_in_use"
+    await desk.volumes.forget(volume)
+    await projects.delete("team")
+    assert "team" not in projects
+    with pytest.raises(Unknown):
+        await submitted(desk, "team")
+
+
+async def test_two_projects_see_nothing_of_each_other(desk: Desk, projects: Projects) -> None:
+    for name in ("ours", "theirs"):
+        await projects.create(name, [])
+        volume = await desk.volumes.add(name, VolumeSpec(name="cache"))
+        await desk.volumes.keep(volume)
+    run = await submitted(desk, "theirs", name="job", labels={"k": "v"}, volumeMounts=[mount("cache")])
+    mine = await submitted(desk, "ours", volumeMounts=[mount("cache")])
+    (of_theirs,) = await desk.volumes.list("theirs")
+    assert run.spec.volume_mounts[0].volume_id == of_theirs.id != mine.spec.volume_mounts[0].volume_id
+    for wanted in (RunFilter("ours", labels=[("k", "v")]), RunFilter("ours", name="job")):
+        assert (await desk.runs.page(wanted)).data == []
+    with pytest.raises(Unknown):
+        await desk.volumes.get("ours", of_theirs.id)
+    for touch in (desk.runs.get, desk.runs.cancel, desk.runs.forget):
+        with pytest.raises(Unknown):
+            await touch("ours", run.id)
+    with pytest.raises(Unknown):
+        await desk.runs.extend("ours", run.id, 5)
+    assert {event.run_id for event in await desk.events.after("ours", 0)} == {mine.id}
+    place = await desk.attempts.place(mine.id)
+    assert (place.ahead, place.others) == (0, True)
+    assert (await desk.attempts.queued(project="ours"), await desk.attempts.queued()) == (1, 2)
+    await desk.admit(run.id)
+    assert await desk.attempts.holding(project="ours") == []
+    assert len(await desk.attempts.holding()) == 1
+
+
+async def test_a_page_that_ends_early_names_no_run_of_another_project(
+    desk: Desk, projects: Projects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MOST_EXAMINED", 3)
+    await projects.create("theirs", [])
+    labels = {"k": "v", "l": "w"}
+    own = {(await cancelled(desk, PROJECT, labels={"k": "v"})).id for _ in range(5)}
+    for _ in range(5):
+        await cancelled(desk, "theirs", labels=labels)
+    page = await desk.runs.page(RunFilter(PROJECT, labels=[("k", "v"), ("k", "v")]))
+    assert page.next_cursor in own
+    page = await desk.runs.page(RunFilter(PROJECT, labels=list(labels.items())))
+    assert (page.data, page.next_cursor) == ([], None)
+
+
+async def test_a_project_made_anew_finds_nothing_of_before_but_its_usage(tmp_path: Path) -> None:
+    async with open_attic(tmp_path) as attic:
+        desk, projects = attic.desk, attic.projects
+        await projects.create("team", [ALICE])
+        kept = await attic.ended()
+        gone = [(await cancelled(desk, "team", labels={"k": "v"})).id for _ in range(60)]
+        await attic.write(gone[0], 1000)
+        await repeated(desk)
+        await projects.delete("team")
+        assert "team" not in projects
+        with pytest.raises(Conflicting, match="still being deleted"):
+            await projects.create("team", [])
+        await interrupted(attic)
+        await attic.tidied()
+        assert attic.sourceless == ["team"]
+        assert (await attic.runs(), await attic.logged(), await attic.events()) == ({kept}, {kept}, {kept})
+        assert (await desk.everything())["idempotency_keys"] == []
+        made = await projects.create("team", [])
+        assert (made.members, projects.of_user(ALICE.uid)) == ([], frozenset())
+
+
+async def repeated(desk: Desk) -> None:
+    """Submit with a key, twice: the second finds the first."""
+    spec = RunSpec(image="alpine")
+    for replayed in (False, True):
+        accepted = await desk.runs.submit(Submission("team", [spec], "key", "print"))
+        assert accepted.replayed is replayed
+    await desk.runs.cancel("team", accepted.runs[0].id)
+
+
+async def interrupted(attic: Attic) -> None:
+    """Leave the deletion half done, as a crash does: some runs are gone, some are there."""
+    some = await attic.projects.old_runs("team", 7)
+    await attic.retention.mark_logs_deleted(some)
+    await attic.retention.forget(some)
+    assert await attic.projects.deleted() == "team"
+
+
+def mount(volume: str) -> dict[str, str]:
+    return {"volumeId": volume, "mountPath": "/data"}
