@@ -31,13 +31,15 @@ _ORDER: Final = tuple(Access)
 class Caller:
     """Whoever asks. ``projects`` None: every one, and the host itself.
 
-    ``home`` is the project that is meant where a request names none.
+    ``home`` is the project that is meant where a request names none. ``lasts_s`` says how long it is open to
+    the caller, None for ever.
     """
 
     name: str
     access: Access
     projects: frozenset[str] | None = None
     home: str = DEFAULT_PROJECT
+    lasts_s: float | None = None
 
     @property
     def of_host(self) -> bool:
@@ -49,11 +51,25 @@ class Caller:
         return self.projects is None or project in self.projects
 
 
+ANYBODY: Final = Caller("anybody", Access.NONE, frozenset())
+"""Whoever asks for what asks for nothing."""
+
+
 def member(uid: int, *, own_uid: int, projects: frozenset[str]) -> Caller:
     """Return who a user of this host is on the socket: root and the daemon's own user may do everything."""
     if uid in (0, own_uid):
-        return Caller(f"uid {uid}", Access.ADMIN)
-    return Caller(f"uid {uid}", Access.WRITE, projects | {DEFAULT_PROJECT})
+        return Caller(user_name(uid), Access.ADMIN)
+    return Caller(user_name(uid), Access.WRITE, projects | {DEFAULT_PROJECT})
+
+
+def user_name(uid: int) -> str:
+    """Return what a user of this host is called as a caller."""
+    return f"uid {uid}"
+
+
+def key_name(key_id: str) -> str:
+    """Return what a key is called as a caller."""
+    return f"key {key_id}"
 
 
 def project_of(caller: Caller, named: str | None, existing: Container[str]) -> str:

@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Annotated, Any, get_origin
 
 import psutil
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from runsd_sdk import quantity
 from runsd_sdk.spec import Cpu, Memory
 
@@ -24,6 +32,8 @@ from runsd.errors import Refused
 _PREFIX = "RUNSD_"
 # A glob may begin with a bracket too: [ab]*/image.
 _JSON_LIST = re.compile(r'\s*\[\s*("|\]\s*$)')
+_ADDRESS = r"^(\[[0-9A-Fa-f:.]+\]|[^\[\]:/@\s]+):[0-9]{1,5}$"
+_HIGHEST_PORT = 65535
 
 
 def _is_size(value: str | int) -> str | int:
@@ -313,6 +323,35 @@ class WebhookSettings(_Section):
         return [ipaddress.ip_network(text) for text in self.allow]
 
 
+class TcpSettings(_Section):
+    """Clients on other hosts, who need keys."""
+
+    listen: Annotated[str, Field(pattern=_ADDRESS)] | None = Field(
+        None, description="host:port to listen at while there are keys, such as 127.0.0.1:8686"
+    )
+    certificate: Path | None = Field(None, description="a certificate and its chain, PEM; encrypts")
+    private_key: Path | None = Field(
+        None, validate_default=True, description="the certificate's private key, PEM"
+    )
+    hosts: list[str] = Field(
+        [], description="names of this host that clients use, besides localhost and its addresses"
+    )
+
+    @field_validator("listen")
+    @classmethod
+    def _has_a_port(cls, value: str | None) -> str | None:
+        if value is not None and int(value.rpartition(":")[2]) > _HIGHEST_PORT:
+            raise ValueError(f"{value!r} has no port; write 0 to {_HIGHEST_PORT} behind the colon")
+        return value
+
+    @field_validator("private_key")
+    @classmethod
+    def _belong_together(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if (value is None) is not (info.data.get("certificate") is None):
+            raise ValueError("certificate and private_key are given together")
+        return value
+
+
 class Settings(_Section):
     """All settings, section by section."""
 
@@ -330,6 +369,7 @@ class Settings(_Section):
     telemetry: TelemetrySettings = TelemetrySettings()
     secrets: SecretSettings = SecretSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    tcp: TcpSettings = TcpSettings()
 
     @property
     def host_cpu_milli(self) -> int:

@@ -5,9 +5,10 @@ import gc
 import os
 import signal
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from aiohttp import web
@@ -41,6 +42,7 @@ from runsd.store.attempts import Attempts
 from runsd.store.database import instance_of, open_database
 from runsd.store.deliveries import Deliveries
 from runsd.store.events import Events
+from runsd.store.keys import Keys
 from runsd.store.programs import Programs
 from runsd.store.projects import Projects
 from runsd.store.retention import Retention
@@ -65,6 +67,7 @@ from runsd.supervise.timekeeper import Timekeeper
 from runsd.supervise.tools import Tools
 from runsd.supervise.usage import UsageMeter
 from runsd.supervise.volumes import EngineVolumes
+from runsd.tcp import Door, Listener
 from runsd.telemetry.service import Telemetry
 from runsd.webhooks.deliverer import Deliverer
 from runsd.webhooks.sender import Sender
@@ -72,6 +75,13 @@ from runsd.webhooks.sender import Sender
 log = structlog.get_logger()
 
 _STREAMS_END_S = 2.0
+
+
+class Endless(Protocol):
+    """Whatever has work for as long as the daemon lives."""
+
+    async def serve(self) -> None:
+        """Do it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +101,18 @@ async def serve(settings: Settings, places: Places) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with held(places.data_dir), listening_socket(places.socket) as listener:
-        await _serve(settings, places, listener, stop)
+    with ExitStack() as stack:
+        stack.enter_context(held(places.data_dir))
+        listener = stack.enter_context(listening_socket(places.socket))
+        door = None if settings.tcp.listen is None else Door.at(settings.tcp.listen)
+        if door is not None:
+            stack.callback(door.leave)
+        await _serve(settings, places, listener, door, stop)
 
 
-async def _serve(settings: Settings, places: Places, listener: socket.socket, stop: asyncio.Event) -> None:
+async def _serve(
+    settings: Settings, places: Places, listener: socket.socket, door: Door | None, stop: asyncio.Event
+) -> None:
     async with AsyncExitStack() as stack:
         async with notify.long_start():
             db = await open_database(places.data_dir / STATE)
@@ -116,6 +133,8 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         runs = Runs(db, clock=clock, new_id=new_id, hostname=hostname, price_usd=price)
         attempts = Attempts(db, clock=clock)
         projects = await Projects.load(db, clock=clock)
+        keys = await Keys.load(db, clock=clock, new_id=new_id)
+        stack.push_async_callback(keys.flush)
         volumes = Volumes(db, clock=clock, new_id=new_id)
         keyring = Keyring(settings.secrets.key_file or places.data_dir / KEY)
         secrets = Secrets(db, keyring, clock=clock)
@@ -248,6 +267,7 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             attempts=attempts,
             programs=programs,
             projects=projects,
+            keys=keys,
             events=Events(db),
             volumes=volumes,
             webhooks=Webhooks(db, keyring, clock=clock, new_id=new_id),
@@ -284,8 +304,13 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(supervisor.detach)
 
-        endless = (
+        listeners: list[Listener] = []
+        if door is not None:
+            listeners.append(Listener(runner, door, keys, settings=settings.tcp, signals=signals))
+        endless: tuple[Endless, ...] = (
             *files,
+            keys,
+            *listeners,
             writer,
             monitor,
             disk,
@@ -305,6 +330,8 @@ async def _serve(settings: Settings, places: Places, listener: socket.socket, st
             loops.append(group.create_task(notify.keep_alive(), name="watchdog"))
             _leave_out_of_collections()
             await web.SockSite(runner, listener).start()
+            for each in listeners:
+                await each.look()
             notify.ready()
             log.info("daemon.ready", version=__version__, instance=instance, socket=str(places.socket))
             await stop.wait()

@@ -4,7 +4,9 @@ RunsdError
 ├── Refused          the request can never be right on this host (422)
 │   └── TooLarge            it is more than this host takes (413)
 ├── Unidentified     who asks does not say, or not truly, who it is (401)
+│   └── TooOften            and has said so too often (429)
 ├── Forbidden        who asks may not do that (403)
+├── Misdirected      it is addressed to somebody else (421)
 ├── Unknown          no such thing (404)
 ├── Conflicting      right, but not in this state (409)
 │   └── SecretsLocked       the key of secrets is missing, unfit or another one (409)
@@ -56,6 +58,22 @@ class Unidentified(RunsdError):
     """Nobody, as far as can be told."""
 
     code = "unidentified"
+
+
+class TooOften(Unidentified):
+    """Nobody, once more. ``after_s`` says when to try again."""
+
+    code = "too_many_failures"
+
+    def __init__(self, message: str, *, after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+
+class Misdirected(RunsdError):
+    """A request to a name that is not this daemon's."""
+
+    code = "misdirected"
 
 
 class Forbidden(RunsdError):

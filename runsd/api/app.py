@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import cache
 from typing import Any, TypeVar
@@ -11,14 +12,14 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from runsd_sdk.wire import Answer
 
-from runsd.access import Caller, project_of, require
+from runsd.access import ANYBODY, Access, Caller, project_of, require
 from runsd.api import openapi
 from runsd.api.call import Call, Reply, decode_body, decode_query, named_project
 from runsd.api.callers import Callers
 from runsd.api.problems import Invalid, problem_of, problem_response
 from runsd.api.routes import ROUTES, Route
 from runsd.api.services import Services
-from runsd.errors import RunsdError
+from runsd.errors import RunsdError, TooOften, Unidentified
 
 log = structlog.get_logger()
 
@@ -32,11 +33,14 @@ _Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def make_app(services: Services) -> web.Application:
     """Return the application over these services."""
-    callers, changes = Callers(services.projects), Changes()
-    app = web.Application(middlewares=[_map_errors, _identified(callers)], client_max_size=_MOST_BODY)
+    names, changes = services.settings.tcp.hosts, Changes()
+    callers = Callers(services.projects, services.keys, names=names, clock=services.clock)
+    served = [(route, _serve(route, services, changes)) for route in ROUTES]
+    free = frozenset(serve for route, serve in served if route.access is Access.NONE)
+    app = web.Application(middlewares=[_map_errors, _identified(callers, free)], client_max_size=_MOST_BODY)
     app.on_shutdown.append(changes.settle)
-    for route in ROUTES:
-        app.router.add_route(route.method, route.path, _serve(route, services, changes))
+    for route, serve in served:
+        app.router.add_route(route.method, route.path, serve)
     app.router.add_get("/v1/openapi.json", _describe)
     return app
 
@@ -78,18 +82,21 @@ class Changes:
 def _serve(route: Route, services: Services, changes: Changes) -> _Serve:
     async def serve(request: web.Request) -> web.StreamResponse:
         caller = request[_CALLER]
-        project = project_of(caller, named_project(request), services.projects)
+        project = caller.home
+        if route.access is not Access.NONE:
+            project = project_of(caller, named_project(request), services.projects)
         require(caller, route.access, host=route.host)
-        call = Call(
-            services,
-            request,
-            caller,
-            project,
-            await decode_body(request, route.body, route.most_bytes),
-            decode_query(request, route.query),
-        )
-        handled = route.handler(call)
-        reply = await (handled if route.method == "GET" else changes.whole(handled))
+        with services.connections.open(caller.name, project, request.transport, lasts_s=caller.lasts_s):
+            call = Call(
+                services,
+                request,
+                caller,
+                project,
+                await decode_body(request, route.body, route.most_bytes),
+                decode_query(request, route.query),
+            )
+            handled = route.handler(call)
+            reply = await (handled if route.method == "GET" else changes.whole(handled))
         return _encode(reply) if isinstance(reply, Reply) else reply
 
     return serve
@@ -108,12 +115,14 @@ def _json(answer: Answer | None) -> bytes | None:
     return None if answer is None else answer.model_dump_json(by_alias=True).encode()
 
 
-def _identified(callers: Callers) -> Middleware:
-    """Ask who it is before anything is said, also of what does not exist."""
+def _identified(callers: Callers, free: frozenset[_Serve]) -> Middleware:
+    """Ask who it is before anything is said, also of what does not exist; not where the route is free."""
 
     @web.middleware
     async def identified(request: web.Request, handler: _Serve) -> web.StreamResponse:
-        request[_CALLER] = callers.caller(request)
+        callers.check_host(request)
+        is_free = request.match_info.handler in free
+        request[_CALLER] = ANYBODY if is_free else callers.caller(request)
         return await handler(request)
 
     return identified
@@ -124,7 +133,7 @@ async def _map_errors(request: web.Request, handler: _Serve) -> web.StreamRespon
     try:
         return await handler(request)
     except (RunsdError, Invalid) as failure:
-        return problem_response(problem_of(failure))
+        return problem_response(problem_of(failure), _headers_of(failure))
     except web.HTTPException as failure:
         headers = {name: failure.headers[name] for name in ("Allow",) if name in failure.headers}
         return problem_response(problem_of(failure), headers)
@@ -133,3 +142,12 @@ async def _map_errors(request: web.Request, handler: _Serve) -> web.StreamRespon
     except Exception as failure:
         log.exception("api.failed", method=request.method, path=request.path)
         return problem_response(problem_of(failure))
+
+
+def _headers_of(failure: Exception) -> dict[str, str]:
+    match failure:
+        case TooOften():
+            return {"Retry-After": str(math.ceil(failure.after_s))}
+        case Unidentified():
+            return {"WWW-Authenticate": "Bearer"}
+    return {}

@@ -1,26 +1,88 @@
-"""Who makes a request: on the Unix socket a user of this host, told by the kernel."""
+"""Who makes a request: on the Unix socket a user of this host, told by the kernel; over TCP who has a key."""
 
 import socket
+import time
+from collections.abc import Collection
+from typing import Final
 
+import structlog
 from aiohttp import web
 
 from runsd import peers
-from runsd.access import Caller, member
-from runsd.errors import Unidentified
+from runsd.access import Access, Caller, key_name, member
+from runsd.api import hosts
+from runsd.api.failures import Failures
+from runsd.clock import Clock, instant
+from runsd.errors import TooOften, Unidentified
+from runsd.store.keys import Held, Keys
 from runsd.store.projects import Projects
+
+log = structlog.get_logger()
+
+_SCHEME: Final = "bearer"
+_ASK: Final = "send one as Authorization: Bearer rk_…, or make one with `runs key create`"
 
 
 class Callers:
-    """Tells callers apart, from memory alone."""
+    """Tells callers apart, from memory alone. ``names`` are those that it answers to over TCP."""
 
-    def __init__(self, projects: Projects) -> None:
+    def __init__(self, projects: Projects, keys: Keys, *, names: Collection[str], clock: Clock) -> None:
         self._projects = projects
+        self._keys = keys
+        self._names = frozenset(name.lower().removesuffix(".") for name in names)
+        self._clock = clock
         self._own_uid = peers.own_uid()
+        self._failures = Failures()
+
+    def check_host(self, request: web.Request) -> None:
+        """Raise Misdirected for what came over TCP and is addressed to another name."""
+        if _connection(request).family != socket.AF_UNIX:
+            hosts.check(request.headers.get("Host"), self._names)
 
     def caller(self, request: web.Request) -> Caller:
-        """Return who makes a request. Raises Unidentified."""
-        connection = None if request.transport is None else request.transport.get_extra_info("socket")
-        if connection is None or connection.family != socket.AF_UNIX:
-            raise Unidentified("cannot tell who you are; use the Unix socket")
-        uid = peers.peer_uid(connection)
-        return member(uid, own_uid=self._own_uid, projects=self._projects.of_user(uid))
+        """Return who makes a request. Raises Unidentified and TooOften."""
+        connection = _connection(request)
+        if connection.family == socket.AF_UNIX:
+            uid = peers.peer_uid(connection)
+            return member(uid, own_uid=self._own_uid, projects=self._projects.of_user(uid))
+        try:
+            key = self._key(request)
+        except Unidentified as failure:
+            self._count(request, failure)
+            raise
+        self._keys.note_use(key)
+        left_s = None if key.expires_us is None else (key.expires_us - self._clock()) / 1e6
+        return Caller(
+            key_name(key.id), Access(key.access), frozenset((key.project,)), key.project, lasts_s=left_s
+        )
+
+    def _key(self, request: web.Request) -> Held:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != _SCHEME:
+            raise Unidentified(f"cannot tell who you are without a key; {_ASK}")
+        key = self._keys.match(token.strip())
+        if key is None or key.project not in self._projects:
+            raise Unidentified(f"cannot tell who you are: that is no key, or no longer; {_ASK}")
+        if key.expired(self._clock()):
+            said = f"{instant(key.expires_us or 0):%Y-%m-%d %H:%M:%S} UTC"
+            raise Unidentified(f"cannot take key {key.id}: it has expired at {said}; {_ASK}")
+        return key
+
+    def _count(self, request: web.Request, failure: Unidentified) -> None:
+        """Count a failure of an address; those that have too many are told so, and the log no more of them.
+
+        A right key is heard all the same: nobody is kept out by what others do at the same address.
+        """
+        wait_s = self._failures.add(request.remote or "", time.monotonic())
+        if wait_s:
+            said = "cannot tell who you are: there were too many failures from your address; wait"
+            raise TooOften(said, after_s=wait_s) from failure
+        log.warning("api.unidentified", remote=request.remote, why=str(failure))
+
+
+def _connection(request: web.Request) -> socket.socket:
+    transport = request.transport
+    found: socket.socket | None = None if transport is None else transport.get_extra_info("socket")
+    if found is None:
+        raise ConnectionError("the client has left")
+    return found

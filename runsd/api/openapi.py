@@ -18,12 +18,15 @@ from runsd.api.routes import ROUTES, Route
 _REF: Final = "#/components/schemas/{model}"
 _ERRORS: Final = {
     HTTPStatus.BAD_REQUEST: "The request cannot be read",
+    HTTPStatus.UNAUTHORIZED: "Over TCP: there is no key, or it opens nothing, or no longer",
     HTTPStatus.FORBIDDEN: "The caller may do other things, but not this",
     HTTPStatus.NOT_FOUND: "Nothing by that id, in the project that the request is about",
     HTTPStatus.CONFLICT: "The present state forbids it",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is of another type by its Content-Type",
+    HTTPStatus.MISDIRECTED_REQUEST: "Over TCP: the Host header has a name that is not the daemon's",
     HTTPStatus.UNPROCESSABLE_ENTITY: "A field is wrong; errors names it and the remedy",
+    HTTPStatus.TOO_MANY_REQUESTS: "Over TCP: too many requests without a right key; see Retry-After",
     HTTPStatus.SERVICE_UNAVAILABLE: "Not now; repeat later",
 }
 _PROJECT: Final = {
@@ -32,6 +35,11 @@ _PROJECT: Final = {
     "required": False,
     "description": "Which project the request is about; as the parameter project, before which it comes.",
     "schema": {"type": "string"},
+}
+_BEARER: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key, rk_…, over TCP. On the Unix socket the kernel says who asks.",
 }
 _KEY: Final = {
     "name": "Idempotency-Key",
@@ -65,10 +73,11 @@ def document() -> dict[str, Any]:
             "summary": "Run containers to completion on one host, and be told the exact truth about them",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/", "description": "HTTP/1.1 on the daemon's Unix socket"}],
+        "servers": [{"url": "/", "description": "HTTP/1.1 on the daemon's Unix socket; over TCP with a key"}],
+        "security": [{"key": []}, {}],
         "paths": paths,
         "webhooks": {"event": {"post": _told(named)}},
-        "components": {"schemas": definitions["$defs"]},
+        "components": {"schemas": definitions["$defs"], "securitySchemes": {"key": _BEARER}},
     }
 
 

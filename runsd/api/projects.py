@@ -8,7 +8,7 @@ from runsd_sdk.project import Member, ProjectList, ProjectPatch, ProjectSpec
 from runsd_sdk.python import GitSource, SourceSpec
 
 from runsd import peers
-from runsd.access import project_of
+from runsd.access import DEFAULT_PROJECT, project_of, user_name
 from runsd.api.call import Call, Reply
 from runsd.errors import Refused, SourceFailed
 from runsd.store.projects import Change
@@ -43,13 +43,22 @@ async def change(call: Call) -> Reply:
         repository=body.repository,
         set_repository="repository" in body.model_fields_set,
     )
-    return Reply(await call.services.projects.change(_named(call), change))
+    name = _named(call)
+    before = call.services.projects.get(name).members
+    project = await call.services.projects.change(name, change)
+    if name != DEFAULT_PROJECT:
+        for uid in {member.uid for member in before} - {member.uid for member in project.members}:
+            call.services.connections.cut(name, user_name(uid))
+    return Reply(project)
 
 
 async def delete(call: Call) -> Reply:
     """Delete a project that has no live runs and no volumes; its usage stays on record."""
-    await call.services.projects.delete(_named(call))
-    call.services.signals.notify("projects")
+    name = _named(call)
+    await call.services.projects.delete(name)
+    call.services.connections.cut(name, spare=call.request.transport)
+    await call.services.keys.look()
+    call.services.signals.notify("projects", "keys")
     return Reply(status=HTTPStatus.NO_CONTENT)
 
 

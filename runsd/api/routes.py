@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import BaseModel
-from runsd_sdk import host, project, run, secret, spec, webhook
+from runsd_sdk import host, key, project, run, secret, spec, webhook
 from runsd_sdk.wire import Answer
 
 from runsd.access import Access
 from runsd.api import (
     events,
+    keys,
     logs,
     programs,
     projects,
@@ -53,6 +54,7 @@ _RUN: Final = "/v1/runs/{id}"
 _VOLUME: Final = "/v1/volumes/{id}"
 _WEBHOOK: Final = "/v1/webhooks/{id}"
 _DELIVERY: Final = f"{_WEBHOOK}/deliveries/{{delivery}}"
+_KEY: Final = "/v1/keys/{id}"
 _PROJECT: Final = "/v1/projects/{name}"
 READ, WRITE, ADMIN = Access.READ, Access.WRITE, Access.ADMIN
 
@@ -115,6 +117,10 @@ ROUTES: Final = (
         "GET", "/v1/usage", usage.month, host.Usage,
         query=usage.UsageQuery, media=(usage.CSV,), access=READ,
     ),
+    Route("POST", "/v1/keys", keys.create, key.NewKey, key.KeySpec, status=201, access=ADMIN),
+    Route("GET", "/v1/keys", keys.page, key.KeyList, access=ADMIN),
+    Route("GET", _KEY, keys.get, key.Key, access=ADMIN),
+    Route("DELETE", _KEY, keys.delete, None, status=204, access=ADMIN),
     Route("GET", "/v1/projects", projects.page, project.ProjectList, access=READ),
     Route(
         "POST", "/v1/projects", projects.create, project.Project, project.ProjectSpec,

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from runsd.admission import Resources
+from runsd.api.connections import Connections
 from runsd.clock import Clock
 from runsd.config import Settings
 from runsd.engine.port import Engine
@@ -17,6 +18,7 @@ from runsd.sources.uploads import Uploads
 from runsd.store.attempts import Attempts
 from runsd.store.deliveries import Deliveries
 from runsd.store.events import Events
+from runsd.store.keys import Keys
 from runsd.store.programs import Programs
 from runsd.store.projects import Projects
 from runsd.store.retention import Retention
@@ -47,6 +49,7 @@ class Services:
     attempts: Attempts
     programs: Programs
     projects: Projects
+    keys: Keys
     events: Events
     volumes: Volumes
     webhooks: Webhooks
@@ -76,3 +79,4 @@ class Services:
     usage: UsageMeter
     started_us: int
     draining: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: Connections = field(default_factory=Connections)

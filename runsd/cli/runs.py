@@ -8,6 +8,7 @@ import typer
 from runsd.cli import (
     control,
     events,
+    key,
     logs,
     map,
     project,
@@ -58,6 +59,7 @@ app.add_typer(volume.app, name="volume")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(secret.app, name="secret")
 app.add_typer(project.app, name="project")
+app.add_typer(key.app, name="key")
 
 
 def main() -> NoReturn:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -22,6 +22,9 @@ app = typer.Typer(
 
 _Config = Annotated[Path | None, typer.Option("--config", help="The TOML file of settings.")]
 _DockerHost = Annotated[str | None, typer.Option("--docker-host", help="The Docker Engine's address.")]
+_Listen = Annotated[
+    str | None, typer.Option("--listen", metavar="HOST:PORT", help="Listen there too, for clients with keys.")
+]
 _Socket = Annotated[Path | None, typer.Option("--socket", help="Where clients connect.")]
 _DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where state and logs are kept.")]
 
@@ -32,13 +35,14 @@ def serve(
     socket: _Socket = None,
     data_dir: _DataDir = None,
     docker_host: _DockerHost = None,
+    listen: _Listen = None,
     *,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Show every setting with its source, and leave.")
     ] = False,
 ) -> None:
     """Run the daemon until it is told to stop. Containers run on when it does."""
-    configuration = _load(config_file, docker_host)
+    configuration = _load(config_file, {"engine.host": docker_host, "tcp.listen": listen})
     if print_config:
         _print(configuration)
         return
@@ -118,9 +122,9 @@ def _sentences(failure: BaseException) -> Iterator[str]:
         yield str(failure) if isinstance(failure, RunsdError) else f"cannot serve: {failure}"
 
 
-def _load(config_file: Path | None, docker_host: str | None) -> config.Configuration:
+def _load(config_file: Path | None, flags: Mapping[str, str | None]) -> config.Configuration:
     try:
-        return config.load(config_file or places.default_config(), flags={"engine.host": docker_host})
+        return config.load(config_file or places.default_config(), flags=flags)
     except RunsdError as failure:
         _fail(str(failure))
 

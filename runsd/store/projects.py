@@ -1,5 +1,6 @@
 """The projects, all of them in memory too: to ask who may use which costs a request nothing."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _JOIN = "insert into project_members (project, uid, name) values (:project, :uid
 _LEAVE = "delete from project_members where project = :name"
 _EXISTS = "select 1 from projects where name = :name and deleting_us is null"
 _DELETE = "update projects set deleting_us = :now where name = :name and deleting_us is null returning name"
+_DELETE_KEYS = "delete from keys where project = :name"
 _LIVE = "select 1 from runs where project = :name and status in ('pending', 'running') limit 1"
 _VOLUME = "select 1 from volumes where project = :name limit 1"
 _WEBHOOK = "select 1 from webhooks where project = :name and deleted_us is null limit 1"
@@ -59,6 +61,7 @@ class Projects:
         self._clock = clock
         self._known: dict[str, Project] = {}
         self._of_uid: dict[int, frozenset[str]] = {}
+        self._looking = asyncio.Lock()
 
     @classmethod
     async def load(cls, db: Sqlite, *, clock: Clock) -> "Projects":
@@ -138,6 +141,7 @@ class Projects:
                     )
             db.execute(_LEAVE, given)
             db.execute(_FORGET_SECRETS, given)
+            db.execute(_DELETE_KEYS, given)
             return bool(db.execute(_DELETE, given).fetchall())
 
         if not await self._db.write(job, Step.CHANGE):
@@ -171,6 +175,10 @@ class Projects:
         await self._db.write(job, Step.FORGET)
 
     async def _look(self) -> None:
+        async with self._looking:  # what was seen before a change is not to come after it
+            await self._see()
+
+    async def _see(self) -> None:
         members: dict[str, list[Member]] = {}
         of_uid: dict[int, set[str]] = {}
         for row in await self._db.all(_MEMBERS):

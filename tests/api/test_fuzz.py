@@ -81,8 +81,13 @@ class Target:
         if case.method == "DELETE":
             self._made.pop(noun, None)
         if noun not in self._made:
-            make = {"runs": self._run, "volumes": self._volume, "sources": self._source}
-            make["webhooks"] = lambda: self._daemon.client.webhooks.create(NO_RECEIVER).id
+            make = {
+                "runs": self._run,
+                "volumes": self._volume,
+                "sources": self._source,
+                "keys": self._key,
+                "webhooks": lambda: self._daemon.client.webhooks.create(NO_RECEIVER).id,
+            }
             self._made[noun] = make[noun]()
         return self._made[noun]
 
@@ -97,6 +102,9 @@ class Target:
             "/v1/sources", content=content, headers={"Content-Type": "application/x-tar"}
         )
         return str(answer.json()["id"])
+
+    def _key(self) -> str:
+        return self._daemon.client.keys.create("fuzz").id
 
     def _volume(self) -> str:
         return self._daemon.client.volumes.create(next(self._names)).id

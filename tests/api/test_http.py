@@ -4,24 +4,20 @@ import csv
 import io
 import json
 import re
-from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from runsd_sdk.host import Health, Info
 from runsd_sdk.run import LogEntry, Run
-from runsd_sdk.spec import RunPatch
-from runsd_sdk.webhook import WebhookPatch
 
 from runsd import __version__
 from runsd.api.routes import ROUTES, Route
+from tests.api.bodies import body
 from tests.api.problem import refused
 from tests.daemon.harness import Daemon
 
 GOOD = {"image": "runsd/busybox:1", "command": ["true"], "network": "none"}
 WITH_ID = [route for route in ROUTES if "{id}" in route.path]
-# What a route needs to come as far as looking for the id.
-BODIES: dict[Any, Any] = {RunPatch: {"labels": {}}, WebhookPatch: {"enabled": True}}
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +36,7 @@ def name(route: Route) -> str:
 )
 def test_an_unknown_id_is_404_on_every_route(route: Route, id: str, daemon: Daemon) -> None:
     path = re.sub(r"\{\w+\}", "x", route.path.replace("{id}", id))
-    body = BODIES.get(route.body, {} if route.method == "POST" else None)
-    answer = daemon.http.request(route.method, path, json=body)
+    answer = daemon.http.request(route.method, path, json=body(route))
     problem = refused(answer, 404)
     assert re.search(r"list them with GET /v1/|send it .* with POST /v1/sources", problem.detail)
     assert len(problem.detail) < 200

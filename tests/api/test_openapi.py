@@ -151,6 +151,10 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
     for path in ("/v1/projects", "/v1/projects/documented"):
         call("GET", path)
     call("DELETE", "/v1/projects/documented")
+    key = call("POST", "/v1/keys", json={"name": "documented", "access": "read", "expiresInSeconds": 60})
+    for path in ("/v1/keys", f"/v1/keys/{key['id']}"):
+        call("GET", path)
+    call("DELETE", f"/v1/keys/{key['id']}")
     for path in ("/v1/volumes", f"/v1/volumes/{volume['id']}", "/v1/health", "/v1/info", "/metrics"):
         call("GET", path)
     call("DELETE", f"/v1/runs/{slow['id']}")

@@ -1,5 +1,6 @@
 """Projects over HTTP: of another project nothing can be seen, guessed, counted or touched."""
 
+import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from runsd_sdk import NotFound, RunsClient
 from runsd_sdk.project import Member
 
 from runsd.api.routes import ROUTES, Route
+from tests.api.bodies import body
 from tests.api.member import SOMEBODY, ask
 from tests.api.problem import refused
 from tests.conftest import Serve
@@ -20,7 +22,6 @@ from tests.daemon.harness import ENDED_S, Daemon, eventually
 TAR = tarfile.TarInfo("empty.py").tobuf() + bytes(1024)
 SPEC: dict[str, Any] = {"image": "runsd/busybox:1", "network": "none"}
 WITH_ID = [route for route in ROUTES if "{id}" in route.path]
-BODIES: dict[str, Any] = {"PATCH": {"labels": {}}, "POST": {}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,11 @@ def theirs(daemon: Daemon) -> Iterator[Theirs]:
         daemon.http.get(f"/v1/runs/{live.id}", headers=of("theirs"))
         headers = {"Content-Type": "application/x-tar", **of("theirs")}
         source = daemon.http.post("/v1/sources", content=TAR, headers=headers)
-        yield Theirs({"runs": over.id, "volumes": volume.id, "sources": source.json()["id"]}, live.id)
+        ids = {"runs": over.id, "volumes": volume.id, "sources": source.json()["id"]}
+        webhook = client.webhooks.create("https://example.org/told")
+        ids |= {"keys": client.keys.create("ci").id, "webhooks": webhook.id}
+        yield Theirs(ids, live.id)
+        client.webhooks.delete(webhook.id)
         live.cancel()
         live.wait(ENDED_S)
         client.volumes.delete("cache")
@@ -71,8 +76,8 @@ def name(route: Route) -> str:
 
 
 def asked(daemon: Daemon, route: Route, id: str) -> httpx2.Response:
-    path = route.path.replace("{id}", id)
-    return daemon.http.request(route.method, path, json=BODIES.get(route.method))
+    path = re.sub(r"\{\w+\}", "x", route.path.replace("{id}", id))
+    return daemon.http.request(route.method, path, json=body(route))
 
 
 @pytest.mark.parametrize("route", WITH_ID, ids=name)
@@ -162,8 +167,8 @@ def test_another_user_of_the_socket_uses_its_projects_and_no_others(daemon: Daem
     assert (unknown[0], closed[0], default[0], host[0], make[0]) == (404, 404, 200, 403, 403)
     assert closed[1]["detail"].replace("theirs", "nothing") == unknown[1]["detail"]
     routes = [(route.method, route.path.replace("{id}", theirs.ids["runs"])) for route in ROUTES]
-    for status, body in ask(daemon, *((method, path, "theirs", None) for method, path in routes)):
-        assert (status, body["code"]) == (404, "not_found")
+    for status, answered in ask(daemon, *((method, path, "theirs", None) for method, path in routes)):
+        assert (status, answered["code"]) == (404, "not_found")
     daemon.client.projects.set_members("team", [])
     ((status, _),) = ask(daemon, ("GET", "/v1/runs", "team", None))
     assert status == 404

@@ -12,10 +12,12 @@ def test_print_config_shows_every_setting_with_value_source_and_default(tmp_path
     file.write_text('[capacity]\nreserve_memory = "1Gi"\n[engine]\nhost = "unix:///from/file.sock"\n')
     flag = "unix:///from/flag.sock"
     more = {"RUNSD_DEFAULTS__TIMEOUT_SECONDS": "60"}
-    shown = run("serve", "--print-config", "--config", file, "--docker-host", flag, **more)
+    flags = ("--docker-host", flag, "--listen", "127.0.0.1:8686")
+    shown = run("serve", "--print-config", "--config", file, *flags, **more)
     assert shown.returncode == 0
     lines = dict(line.split(" = ", 1) for line in shown.stdout.splitlines())
     assert lines["engine.host"].startswith(f'"{flag}"  # flag for engine.host; default')
+    assert lines["tcp.listen"] == '"127.0.0.1:8686"  # flag for tcp.listen; default null'
     assert lines["capacity.reserve_memory"] == f'"1Gi"  # {file}; default "512Mi"'
     assert lines["defaults.timeout_seconds"] == "60  # RUNSD_DEFAULTS__TIMEOUT_SECONDS; default 3600"
     assert lines["billing.free_vcpu_seconds"] == "100000  # default; default 100000"

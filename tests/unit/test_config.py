@@ -101,6 +101,10 @@ def test_variables_without_a_section_are_the_clients(file: Path) -> None:
         ("[billing]\nprice_per_vcpu_second_usd = -1", "billing.price_per_vcpu_second_usd"),
         ("[logs]\nmax_bytes_per_attempt = 1", "logs.max_bytes_per_attempt"),
         ("[images]\nallow = 7", "images.allow"),
+        ('[tcp]\nlisten = "8686"', "tcp.listen"),
+        ('[tcp]\nlisten = "localhost:65536"', "tcp.listen"),
+        ('[tcp]\nlisten = "::1:8686"', "tcp.listen"),
+        ('[tcp]\nprivate_key = "/a.pem"', "tcp.private_key"),
     ],
 )
 def test_a_bad_value_is_named_with_its_source(file: Path, text: str, named: str) -> None:

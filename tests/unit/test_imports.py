@@ -67,11 +67,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.runner": set(),  # runs in containers; read as text, imported by nobody
     "runsd.sdk": set(),  # so does this
     "runsd.sockets": {"runsd.errors"},
+    "runsd.tcp": LEAVES | {"runsd.store.keys"},
     **{room: {"runsd_sdk", "runsd.errors", "runsd.clock", *PURE} for room in PURE},
     "runsd.metrics": BELOW,
     "runsd.intake": BELOW,
     "runsd.why": BELOW,
-    "runsd.store": BELOW,
+    "runsd.tokens": set(),
+    "runsd.store": BELOW | {"runsd.tokens"},
     "runsd.engine": BELOW,
     "runsd.sources": BELOW,
     "runsd.logs": BELOW | {"runsd.engine.port"},

@@ -16,6 +16,8 @@ EXPECTED = {
     "Refused": 422,
     "TooLarge": 413,
     "Unidentified": 401,
+    "TooOften": 429,
+    "Misdirected": 421,
     "Forbidden": 403,
     "Unknown": 404,
     "Conflicting": 409,

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from runsd_sdk.function import Function
     from runsd_sdk.handle import FunctionHandle, RunHandle
     from runsd_sdk.host import Health, Info, Problem, Secret, Source, Usage, Volume
+    from runsd_sdk.key import Key, KeyAccess, NewKey
     from runsd_sdk.project import Project
     from runsd_sdk.python import Entrypoint, GitSource, PythonSpec, SourceSpec
     from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
@@ -60,6 +61,7 @@ _HOME = {
     "function": "Function",
     "handle": "FunctionHandle RunHandle",
     "host": "Health Info Problem Secret Source Usage Volume",
+    "key": "Key KeyAccess NewKey",
     "project": "Project",
     "python": "Entrypoint GitSource PythonSpec SourceSpec",
     "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
@@ -94,8 +96,11 @@ __all__ = [
     "InvalidFunction",
     "InvalidSignature",
     "InvalidSpec",
+    "Key",
+    "KeyAccess",
     "LogEntry",
     "Metrics",
+    "NewKey",
     "NotFound",
     "Phase",
     "Problem",

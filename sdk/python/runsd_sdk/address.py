@@ -13,11 +13,15 @@ PROBE_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """A daemon's place: a Unix socket, or the base of an HTTP server, and the caller's headers."""
+    """A daemon's place: a Unix socket, or the base of an HTTP server, and the caller's headers.
+
+    ``ca_file`` has the certificates to trust there, instead of the public authorities.
+    """
 
     base_url: str
     socket: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    ca_file: str | None = None
 
     @property
     def name(self) -> str:
@@ -30,12 +34,13 @@ def find(
     *,
     api_key: str | None = None,
     project: str | None = None,
+    ca_file: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Address:
     """Return the daemon's address: ``host``, else RUNSD_HOST, else the user's socket, else the system's.
 
-    Where both sockets exist, the first that somebody listens at. The key and project default to
-    RUNSD_API_KEY and RUNSD_PROJECT. Raises InvalidAddress.
+    Where both sockets exist, the first that somebody listens at. Key, project and certificates default to
+    RUNSD_API_KEY, RUNSD_PROJECT and RUNSD_CA_FILE. Raises InvalidAddress.
     """
     environ = os.environ if environ is None else environ
     headers: dict[str, str] = {}
@@ -44,7 +49,8 @@ def find(
     if name := project or environ.get("RUNSD_PROJECT"):
         headers["Runsd-Project"] = name
     base_url, path = _place(host or environ.get("RUNSD_HOST") or _local_socket(environ))
-    return Address(base_url=base_url, socket=path, headers=headers)
+    trusted = ca_file or environ.get("RUNSD_CA_FILE") or None
+    return Address(base_url=base_url, socket=path, headers=headers, ca_file=trusted)
 
 
 def _local_socket(environ: Mapping[str, str]) -> str:

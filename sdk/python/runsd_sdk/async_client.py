@@ -10,6 +10,7 @@ from typing import Self, Unpack
 from runsd_sdk import address, calls, fields, flows, streams
 from runsd_sdk.async_function import AsyncFunctions
 from runsd_sdk.async_handle import AsyncRunHandle
+from runsd_sdk.async_keys import AsyncKeys
 from runsd_sdk.async_projects import AsyncProjects
 from runsd_sdk.async_secrets import AsyncSecrets
 from runsd_sdk.async_volumes import AsyncVolumes
@@ -35,14 +36,17 @@ class AsyncRunsClient:
         *,
         api_key: str | None = None,
         project: str | None = None,
+        ca_file: str | None = None,
         patience_seconds: float = 60,
     ) -> None:
         from runsd_sdk.aio import AsyncDriver  # loads the HTTP client: a third of the import's time
 
         self._link = Link(patience_s=patience_seconds)
-        self._driver = AsyncDriver(address.find(host, api_key=api_key, project=project), self._link)
+        place = address.find(host, api_key=api_key, project=project, ca_file=ca_file)
+        self._driver = AsyncDriver(place, self._link)
         self.volumes = AsyncVolumes(self._driver)
         self.webhooks = AsyncWebhooks(self._driver)
+        self.keys = AsyncKeys(self._driver)
         self.projects = AsyncProjects(self._driver)
         self.function = AsyncFunctions(self, self._driver)
         self.secrets = AsyncSecrets(self._driver)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from runsd_sdk import fields
 from runsd_sdk.host import Health, Info, Secret, SecretList, Source, Usage, Volume, VolumeList
+from runsd_sdk.key import Key, KeyList, KeySpec, NewKey
 from runsd_sdk.project import Project, ProjectList, ProjectPatch, ProjectSpec
 from runsd_sdk.python import GitSource
 from runsd_sdk.run import (
@@ -419,6 +420,28 @@ def set_repository(name: str, repository: GitSource | None) -> Call[Project]:
 def delete_project(name: str) -> Call[None]:
     """Delete a project without live runs and volumes."""
     return Call(method="DELETE", path=f"/v1/projects/{_segment(name)}", parse=_nothing)
+
+
+def create_key(name: str, *, access: str, expires_in_seconds: int | None) -> Call[NewKey]:
+    """Make an API key."""
+    said = {"name": name, "access": access, "expiresInSeconds": expires_in_seconds}
+    body = fields.validated(KeySpec, said).wire()
+    return replace(_post("/v1/keys", NewKey, body), repeatable=False)  # each would be another
+
+
+def list_keys() -> Call[KeyList]:
+    """Ask for the keys of the project."""
+    return _get("/v1/keys", KeyList)
+
+
+def get_key(key_id: str) -> Call[Key]:
+    """Ask for one key."""
+    return _get(f"/v1/keys/{_segment(key_id)}", Key)
+
+
+def delete_key(key_id: str) -> Call[None]:
+    """Delete a key."""
+    return Call(method="DELETE", path=f"/v1/keys/{_segment(key_id)}", parse=_nothing)
 
 
 def upload(archive: Pieces) -> Call[Source]:

@@ -13,6 +13,7 @@ from runsd_sdk.fields import ProgramFields, SpecFields
 from runsd_sdk.function import Functions
 from runsd_sdk.handle import RunHandle
 from runsd_sdk.host import Health, Info, Source, Usage
+from runsd_sdk.keys import Keys
 from runsd_sdk.link import Link
 from runsd_sdk.projects import Projects
 from runsd_sdk.python import SourceSpec
@@ -25,6 +26,8 @@ from runsd_sdk.webhooks import Webhooks
 class RunsClient:
     """Speaks to a daemon: the local one, or ``host`` (``unix:///…``, ``http://…``) with a key.
 
+    Over ``https://``, ``ca_file`` has the certificates to trust instead of the public authorities.
+
     When a daemon that has answered before falls silent, calls insist for ``patience_seconds``: runs live
     through its restart, and so do waits and followed logs. Threads may share a client.
     """
@@ -35,14 +38,17 @@ class RunsClient:
         *,
         api_key: str | None = None,
         project: str | None = None,
+        ca_file: str | None = None,
         patience_seconds: float = 60,
     ) -> None:
         from runsd_sdk.sync import SyncDriver  # loads the HTTP client: a third of the import's time
 
         self._link = Link(patience_s=patience_seconds)
-        self._driver = SyncDriver(address.find(host, api_key=api_key, project=project), self._link)
+        place = address.find(host, api_key=api_key, project=project, ca_file=ca_file)
+        self._driver = SyncDriver(place, self._link)
         self.volumes = Volumes(self._driver)
         self.webhooks = Webhooks(self._driver)
+        self.keys = Keys(self._driver)
         self.projects = Projects(self._driver)
         self.function = Functions(self, self._driver)
         self.secrets = Secrets(self._driver)

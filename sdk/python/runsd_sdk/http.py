@@ -9,7 +9,7 @@ import httpx2
 
 from runsd_sdk.address import Address, unusable
 from runsd_sdk.calls import NDJSON, Call, Feed
-from runsd_sdk.errors import DaemonUnreachable, RunsdError, status_error
+from runsd_sdk.errors import DaemonUnreachable, InvalidAddress, RunsdError, status_error
 from runsd_sdk.steps import Frame
 
 T = TypeVar("T")
@@ -35,11 +35,21 @@ def client_options(address: Address) -> dict[str, Any]:
 
 
 def transport_options(address: Address) -> dict[str, Any]:
-    """Return what both kinds of transport are made with: as many connections as there are callers."""
+    """Return what both kinds of transport are made with: as many connections as there are callers.
+
+    Raises InvalidAddress for certificates that cannot be read.
+    """
     options: dict[str, Any] = {"limits": httpx2.Limits(max_connections=None, max_keepalive_connections=20)}
+    if not address.base_url.startswith("https:"):
+        # Loading the certificate store takes longer than a run's submission; without TLS it needs none.
+        options["verify"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    elif address.ca_file is not None:
+        try:
+            options["verify"] = ssl.create_default_context(cafile=address.ca_file)
+        except OSError as error:  # also what ssl says of its contents
+            raise InvalidAddress(f"cannot read the certificates of {address.ca_file}: {error}") from error
     if address.socket is not None:
-        # Loading the certificate store takes longer than a run's submission; a Unix socket needs none.
-        options |= {"uds": address.socket, "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
+        options["uds"] = address.socket
     return options
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "secret set", "secret ls", "secret rm",
     "project create", "project ls", "project show", "project add",
     "project remove", "project set", "project rm",
+    "key create", "key ls", "key rm",
 }  # fmt: skip
 
 

@@ -17,11 +17,13 @@ from runsd_sdk import (
     RunHandle,
     RunsClient,
 )
+from runsd_sdk.async_keys import AsyncKeys
 from runsd_sdk.async_projects import AsyncProjects
 from runsd_sdk.async_secrets import AsyncSecrets
 from runsd_sdk.async_volumes import AsyncVolumes
 from runsd_sdk.async_webhooks import AsyncWebhooks
 from runsd_sdk.fields import SpecFields
+from runsd_sdk.keys import Keys
 from runsd_sdk.projects import Projects
 from runsd_sdk.secrets import Secrets
 from runsd_sdk.spec import RunSpec
@@ -37,6 +39,7 @@ PAIRS: list[tuple[type, type]] = [
     (Webhooks, AsyncWebhooks),
     (Secrets, AsyncSecrets),
     (Projects, AsyncProjects),
+    (Keys, AsyncKeys),
 ]
 AT_ONCE = {"with_options", "unwrap"}  # asks nobody
 
