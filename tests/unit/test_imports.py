@@ -24,9 +24,8 @@ LEAVES = {
     "runsd.sqlite",
 }
 PURE = {
-    "runsd.run", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.mask", "runsd.problems",
-    "runsd.retry",
-    "runsd.access",
+    "runsd.access", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.fairness", "runsd.mask",
+    "runsd.problems", "runsd.retry", "runsd.run",
     *(f"runsd.telemetry.{room}" for room in (
         "amounts", "bucket", "calls", "conventions", "environment", "exceptions", "facts", "reading", "rows",
         "series", "sums", "veil", "view",
