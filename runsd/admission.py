@@ -54,10 +54,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """An admitted run: what it holds and in how many seconds at the latest it is over."""
+    """An admitted run: what it holds, in how many seconds at the latest it is over, and whose it is."""
 
     holds: Resources
     ends_in_s: float
+    project: str = ""
 
 
 def held(holding: Iterable[Holding]) -> Resources:

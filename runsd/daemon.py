@@ -65,6 +65,7 @@ from runsd.supervise.secret_files import SecretFiles
 from runsd.supervise.supervisor import Supervisor
 from runsd.supervise.timekeeper import Timekeeper
 from runsd.supervise.tools import Tools
+from runsd.supervise.turns import Turns
 from runsd.supervise.usage import UsageMeter
 from runsd.supervise.volumes import EngineVolumes
 from runsd.tcp import Door, Listener
@@ -229,13 +230,14 @@ async def _serve(
             log_max_bytes=cap,
         )
         supervisor = Supervisor(tools, monitor, on_end=lambda: signals.notify("queue"))
+        turns = Turns(attempts, projects, capacity=capacity, prices=settings.billing, clock=clock)
         scheduler = Scheduler(
             attempts,
             supervisor,
             monitor,
             disk,
             pace,
-            capacity=capacity,
+            turns,
             metrics=metrics,
             signals=signals,
             clock=clock,
@@ -288,6 +290,7 @@ async def _serve(
             monitor=monitor,
             pace=pace,
             scheduler=scheduler,
+            turns=turns,
             sandboxes=sandboxes,
             signals=signals,
             metrics=metrics,

@@ -10,6 +10,7 @@ RunsdError
 ├── Unknown          no such thing (404)
 ├── Conflicting      right, but not in this state (409)
 │   └── SecretsLocked       the key of secrets is missing, unfit or another one (409)
+├── Full             it would be more than a project may have (429)
 ├── NotNow           right, but the host cannot take it at the moment (503)
 ├── SourceFailed     what a run is made of cannot be had (422)
 ├── DependenciesFailed   a Python run's environment cannot be made: the run's own end, never an answer
@@ -98,6 +99,12 @@ class SecretsLocked(Conflicting):
     """Secrets that cannot be encrypted or decrypted: the sentence says what is wrong with their key."""
 
     code = "secrets_locked"
+
+
+class Full(RunsdError):
+    """More than a project may have at the moment."""
+
+    code = "project_full"
 
 
 class NotNow(RunsdError):

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from runsd_sdk.python import DEFAULT_VERSION, GitSource, PythonSpec, SourceSpec
+from runsd_sdk.project import Project, ProjectLimits
+from runsd_sdk.python import DEFAULT_VERSION, PythonSpec, SourceSpec
 from runsd_sdk.quantity import format_bytes, format_cpu
 from runsd_sdk.spec import Requests, Resources, RunSpec
 
@@ -18,14 +19,15 @@ def accept(
     settings: Settings,
     largest: admission.Resources,
     *,
-    repository: GitSource | None = None,
+    project: Project | None = None,
     at: Location = (),
 ) -> RunSpec:
     """Return the spec with the defaults of this host, and of its project, in the place of what was not said.
 
-    ``repository`` is its project's: the source of Python runs that neither name one nor say null. ``largest``
+    The project's repository is the source of Python runs that neither name one nor say null. ``largest``
     is the most that a single run can get. Raises Refused, naming each field and its remedy.
     """
+    repository = project.repository if project else None
     asked = spec.resources.requests
     requests = Requests(
         cpu=asked.cpu if "cpu" in asked.model_fields_set else settings.defaults.cpu,
@@ -42,7 +44,8 @@ def accept(
         python = spec.python.model_copy(update={"version": spec.python.version or DEFAULT_VERSION})
         said |= {"python": python, "image": python_image(python, settings)}
     full = spec.model_copy(update=said)
-    errors = [((*at, *loc), remedy) for loc, remedy in _objections(full, settings, largest)]
+    objections = [*_objections(full, settings, largest), *_over(project.limits if project else None, full)]
+    errors = [((*at, *loc), remedy) for loc, remedy in objections]
     if errors:
         raise Refused(f"cannot accept this run: {errors[0][1]}", errors=errors)
     return full
@@ -96,3 +99,19 @@ def _objections(
     networks = ("bridge", "none", *settings.network.allow)
     if spec.network not in networks or spec.network == "host":
         yield ("network",), f"network must be one of {', '.join(n for n in networks if n != 'host')}"
+
+
+def _over(limits: ProjectLimits | None, spec: RunSpec) -> Iterator[tuple[Location, str]]:
+    """Find what a run asks for beyond all that its project may have at once."""
+    if limits is None:
+        return
+    asked = spec.resources.requests
+    if limits.cpu_milli is not None and asked.cpu_milli > limits.cpu_milli:
+        said = f"its project may hold {format_cpu(limits.cpu_milli)} cores at once, not {asked.cpu}"
+        yield ("resources", "requests", "cpu"), f"{said}; ask for less, or have an admin raise limits.cpu"
+    if limits.memory_bytes is not None and asked.memory_bytes > limits.memory_bytes:
+        said = f"its project may hold {format_bytes(limits.memory_bytes)} at once, not {asked.memory}"
+        yield (
+            ("resources", "requests", "memory"),
+            f"{said}; ask for less, or have an admin raise limits.memory",
+        )

@@ -15,7 +15,8 @@ from runsd.admission import Resources
 class Surroundings:
     """What else matters: who is ahead, what is free, whether the Engine answers.
 
-    Of other projects no more is told than that they are ahead (``others_ahead``).
+    ``held_back`` is what its own project's limits forbid, in words. Of other projects no more is told than
+    that they wait too (``others_wait``).
     """
 
     ahead: int
@@ -25,7 +26,8 @@ class Surroundings:
     now: datetime
     pulled: Mapping[str, int]
     disk_message: str | None = None
-    others_ahead: bool = False
+    others_wait: bool = False
+    held_back: str | None = None
     starts_at_once: int = 0
     starts_waiting: int = 0
 
@@ -115,10 +117,12 @@ def _queued(run: Run, around: Surroundings) -> tuple[str, list[str]]:
     if around.ahead:
         are = "run is" if around.ahead == 1 else "runs are"
         details.append(f"{around.ahead} {are} ahead of it in the queue")
-    if around.others_ahead:
-        details.append("runs of other projects are ahead of it in the queue")
+    if around.others_wait:
+        details.append("other projects wait too; who holds least goes first")
+    if around.held_back:
+        return around.held_back, details
     if not around.free.covers(asks):
         return "it waits for resources that other runs hold", details
     return (
-        "it waits for its turn" if around.ahead or around.others_ahead else "it is about to start"
+        "it waits for its turn" if around.ahead or around.others_wait else "it is about to start"
     ), details

@@ -25,7 +25,9 @@ async def create(call: Call) -> Reply:
     body: ProjectSpec = call.body
     await _check(call, body.repository)
     members = await _members(body.members)
-    project = await call.services.projects.create(body.name, members, repository=body.repository)
+    project = await call.services.projects.create(
+        body.name, members, repository=body.repository, limits=body.limits
+    )
     return Reply(project, HTTPStatus.CREATED, {"Location": f"/v1/projects/{project.name}"})
 
 
@@ -35,11 +37,12 @@ async def get(call: Call) -> Reply:
 
 
 async def change(call: Call) -> Reply:
-    """Say which users of this host may use a project on its socket, or which repository it has."""
+    """Say who may use a project on the host's socket, which repository it has, or what it may have."""
     body: ProjectPatch = call.body
     await _check(call, body.repository)
     change = Change(
         members=None if body.members is None else await _members(body.members),
+        limits=body.limits,
         repository=body.repository,
         set_repository="repository" in body.model_fields_set,
     )
@@ -49,6 +52,7 @@ async def change(call: Call) -> Reply:
     if name != DEFAULT_PROJECT:
         for uid in {member.uid for member in before} - {member.uid for member in project.members}:
             call.services.connections.cut(name, user_name(uid))
+    call.services.signals.notify("queue")  # what its limits held back they may hold back no more
     return Reply(project)
 
 

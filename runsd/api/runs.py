@@ -218,7 +218,8 @@ async def why(call: Call) -> Reply:
     place = await services.attempts.place(run.id)
     around = Surroundings(
         ahead=place.ahead,
-        others_ahead=place.others,
+        others_wait=place.others,
+        held_back=await services.turns.held_back(run) if run.phase is Phase.QUEUED else None,
         free=services.capacity - held(await services.attempts.holding()),
         engine_message=services.monitor.trouble or await _elsewhere(call, run),
         disk_message=services.disk.message,
@@ -282,8 +283,8 @@ async def _submit(
 
 def _accepted(call: Call, spec: RunSpec, *, at: Location = ()) -> RunSpec:
     services = call.services
-    repository = services.projects.get(call.project).repository
-    return intake.accept(spec, services.settings, services.largest_run, repository=repository, at=at)
+    project = services.projects.get(call.project)
+    return intake.accept(spec, services.settings, services.largest_run, project=project, at=at)
 
 
 def _note_cancel(call: Call, run: Run) -> None:

@@ -33,6 +33,7 @@ from runsd.supervise.pace import Pace
 from runsd.supervise.sandboxes import Sandboxes
 from runsd.supervise.scheduler import Scheduler
 from runsd.supervise.secret_files import SecretFiles
+from runsd.supervise.turns import Turns
 from runsd.supervise.usage import UsageMeter
 from runsd.supervise.volumes import EngineVolumes
 from runsd.telemetry.service import Telemetry
@@ -70,6 +71,7 @@ class Services:
     monitor: EngineMonitor
     pace: Pace
     scheduler: Scheduler
+    turns: Turns
     sandboxes: Sandboxes
     signals: Signals
     metrics: Metrics

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runsd.cli import session
+from runsd.cli import durations, session
 from runsd.cli.options import JsonFlag
 from runsd.cli.repository import repository
 
@@ -65,6 +65,7 @@ def show(project: Name, *, json: JsonFlag = False) -> None:
         else:
             fields = [("name", found.name), ("created", output.local(found.created_at))]
             fields += [("git", _written(found.repository)), ("members", "\n".join(_users(found)))]
+            fields += [("limits", "\n".join(_limits(found)))]
             output.fields(fields)
 
 
@@ -95,6 +96,39 @@ def set_(project: Name, *, git: Git = None, no_git: NoGit = False, json: JsonFla
         raise typer.BadParameter("give one of them", param_hint="--git, --no-git")
     with session.connected() as client:
         _answer(client.projects.set_repository(project, _source(git)), json=json)
+
+
+@app.command()
+def limit(
+    project: Name,
+    *,
+    runs: Annotated[
+        int | None, typer.Option(metavar="N", help="Live runs at once; 0 lets none start.")
+    ] = None,
+    cpus: Annotated[str | None, typer.Option(metavar="N", help="Cores that these hold.")] = None,
+    memory: Annotated[
+        str | None, typer.Option("--memory", "-m", metavar="SIZE", help="Memory that these hold.")
+    ] = None,
+    queued: Annotated[int | None, typer.Option(metavar="N", help="Queued runs.")] = None,
+    monthly_vcpu_seconds: Annotated[
+        int | None, typer.Option(metavar="N", help="vCPU-seconds of a calendar month (UTC).")
+    ] = None,
+    monthly_usd: Annotated[
+        str | None, typer.Option(metavar="USD", help="US dollars of a month's bill.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Say what a project may have: these limits, and no others. Without any option all are lifted."""
+    said = {
+        "runs": runs, "cpu": cpus, "memory": memory and durations.quantity(memory), "queued": queued,
+        "monthly_vcpu_seconds": monthly_vcpu_seconds, "monthly_usd": monthly_usd,
+    }  # fmt: skip
+    with session.connected() as client:
+        from runsd_sdk import ProjectLimits
+        from runsd_sdk.fields import validated
+
+        given = {name: value for name, value in said.items() if value is not None}
+        _answer(client.projects.set_limits(project, validated(ProjectLimits, given)), json=json)
 
 
 @app.command()
@@ -129,6 +163,11 @@ def _written(repository: "GitSource | None") -> str:
     if repository is None:
         return ""
     return repository.url if repository.ref is None else f"{repository.url}@{repository.ref}"
+
+
+def _limits(project: "Project") -> list[str]:
+    said = project.limits.model_dump(exclude_none=True)
+    return [f"{name.replace('_', ' ')}: {value}" for name, value in said.items()]
 
 
 def _users(project: "Project") -> list[str]:

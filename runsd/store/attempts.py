@@ -5,8 +5,9 @@ A method that answers None (or False) was too late: somebody else moved the run 
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from runsd_sdk.run import Reason
 from runsd_sdk.spec import RunSpec
 
 from runsd.admission import Holding, Resources, Waiting
-from runsd.clock import Clock
+from runsd.clock import Clock, micros
 from runsd.faults import Step
 from runsd.sqlite import Sqlite, statements
 from runsd.store.ended import Ended, added_usage, billed_us, usage_lines
@@ -54,7 +55,7 @@ class Work:
 class Place:
     """How many queued runs of its project are ahead of one, and before when it is not started.
 
-    ``others`` tells whether runs of other projects are ahead of it too, and not how many.
+    ``others`` tells whether other projects have queued runs too, and not how many.
     """
 
     ahead: int
@@ -69,28 +70,38 @@ class Attempts:
         self._db = db
         self._clock = clock
 
-    async def waiting(self, limit: int, *, within: Resources) -> Sequence[Waiting]:
-        """Return the head of the queue in order of claim, without those who ask for more than ``within``."""
+    async def waiting(self, limit: int, *, within: Resources) -> Mapping[str, Sequence[Waiting]]:
+        """Return the first of each project's queued runs in order of claim.
+
+        Those who ask for more than ``within`` are left out, and so are projects without others.
+        """
         given = {"now": self._clock(), "limit": limit, "cpu_milli": within.cpu_milli}
         given |= {"memory_bytes": within.memory_bytes, "gpus": within.gpus}
-        rows = await self._db.all(SQL["queue"], given)
-        return [
-            Waiting(
-                r["id"],
-                Resources(r["cpu_milli"], r["memory_bytes"], r["gpus"]),
-                r["timeout_s"] + r["grace_s"],
-            )
-            for r in rows
-        ]
+        queues: dict[str, list[Waiting]] = {}
+        for r in await self._db.all(SQL["queue"], given):
+            asks = Resources(r["cpu_milli"], r["memory_bytes"], r["gpus"])
+            run = Waiting(r["id"], asks, r["timeout_s"] + r["grace_s"])
+            queues.setdefault(r["project"], []).append(run)
+        return queues
 
     async def holding(self, *, project: str | None = None) -> Sequence[Holding]:
         """Return what live attempts (of one project) hold, and when each is over at the latest."""
         now = self._clock()
         query = "holding" if project is None else "holding_of"
         return [
-            Holding(Resources(r["cpu_milli"], r["memory_bytes"], r["gpus"]), _ends_in_s(r, now))
+            Holding(Resources(r["cpu_milli"], r["memory_bytes"], r["gpus"]), _ends_in_s(r, now), r["project"])
             for r in await self._db.all(SQL[query], {"project": project})
         ]
+
+    async def used(self, project: str, month: str) -> int:
+        """Return the nano-vCPU-seconds of a month (``2026-11``): what is billed, and of live runs so far.
+
+        The latter by the daemon's clock: it is for budgets, not for the bill.
+        """
+        month_us = micros(datetime.fromisoformat(f"{month}-01T00:00:00+00:00"))
+        given = {"project": project, "month": month, "month_us": month_us, "now": self._clock()}
+        row = await self._db.one(SQL["used"], given)
+        return int(row["nano_vcpu_s"]) if row else 0
 
     async def place(self, id: str) -> Place:
         """Return where a run stands in the queue; nobody is ahead of one that has left it."""
@@ -279,7 +290,9 @@ class Attempts:
             return False
         db.execute(SQL["end_attempt"], given)
         if ended.started_us is not None:
-            db.executemany(SQL["insert_usage_line"], usage_lines(row, ended.started_us, billed))
+            lines = usage_lines(row, ended.started_us, billed)
+            db.executemany(SQL["insert_usage_line"], lines)
+            db.executemany(SQL["add_usage"], lines)
         said = {key: given[key] for key in ("attempt", "status", "reason", "message")}
         said["exitCode"] = ended.outcome.exit_code
         if ended.returned is not None:

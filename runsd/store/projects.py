@@ -5,24 +5,30 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from runsd_sdk.project import Member, Project
+from runsd_sdk.project import Member, Project, ProjectLimits
 from runsd_sdk.python import GitSource
 
 from runsd.access import DEFAULT_PROJECT, unknown
 from runsd.clock import Clock, instant
-from runsd.errors import Conflicting
+from runsd.errors import Conflicting, Full
 from runsd.faults import Step
 from runsd.sqlite import Sqlite
 
-_ALL = "select name, created_us, repository from projects where deleting_us is null order by name"
+_ALL = "select name, created_us, repository, limits from projects where deleting_us is null order by name"
 _MEMBERS = "select project, uid, name from project_members order by project, uid"
 _INSERT = """
-insert into projects (name, created_us, repository) values (:name, :now, :repository)
+insert into projects (name, created_us, repository, limits) values (:name, :now, :repository, :limits)
 on conflict do nothing returning name
 """
 _SET_REPOSITORY = "update projects set repository = :repository where name = :name"
+_SET_LIMITS = "update projects set limits = :limits where name = :name"
 _JOIN = "insert into project_members (project, uid, name) values (:project, :uid, :name)"
 _LEAVE = "delete from project_members where project = :name"
+_FULL = """
+select 1 from projects where name = :name and json_extract(limits, '$.queued') < :more + (
+    select count(*) from runs where phase = 'queued' and project = :name
+)
+"""
 _EXISTS = "select 1 from projects where name = :name and deleting_us is null"
 _DELETE = "update projects set deleting_us = :now where name = :name and deleting_us is null returning name"
 _DELETE_KEYS = "delete from keys where project = :name"
@@ -43,12 +49,15 @@ delete from projects where name = :name and deleting_us is not null
     and not exists (select 1 from runs where project = :name)
 """
 
+_NO_LIMITS = ProjectLimits()
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What shall be different: the members, if any are given, and the repository, if it is to be set."""
+    """What shall be different: members and limits if given, and the repository if it is to be set."""
 
     members: Sequence[Member] | None = None
+    limits: ProjectLimits | None = None
     repository: GitSource | None = None
     set_repository: bool = False
 
@@ -88,13 +97,24 @@ class Projects:
         """Return every project by name."""
         return list(self._known.values())
 
+    def limits(self, name: str) -> ProjectLimits:
+        """Return what a project may have; one that is being deleted has nothing to start."""
+        project = self._known.get(name)
+        return ProjectLimits() if project is None else project.limits
+
     async def create(
-        self, name: str, members: Iterable[Member], *, repository: GitSource | None = None
+        self,
+        name: str,
+        members: Iterable[Member],
+        *,
+        repository: GitSource | None = None,
+        limits: ProjectLimits = _NO_LIMITS,
     ) -> Project:
         """Make a project. Raises Conflicting for a name in use."""
 
         def job(db: sqlite3.Connection) -> bool:
             given = {"name": name, "now": self._clock(), "repository": _json(repository)}
+            given["limits"] = limits.model_dump_json(by_alias=True)
             if not db.execute(_INSERT, given).fetchall():
                 return False
             _join(db, name, members)
@@ -115,6 +135,9 @@ class Projects:
             if change.members is not None:
                 db.execute(_LEAVE, {"name": name})
                 _join(db, name, change.members)
+            if change.limits is not None:
+                said = change.limits.model_dump_json(by_alias=True)
+                db.execute(_SET_LIMITS, {"name": name, "limits": said})
             if change.set_repository:
                 db.execute(_SET_REPOSITORY, {"name": name, "repository": _json(change.repository)})
             return True
@@ -189,6 +212,7 @@ class Projects:
                 name=row["name"],
                 members=members.get(row["name"], []),
                 repository=_repository(row["repository"]),
+                limits=ProjectLimits.model_validate_json(row["limits"]),
                 created_at=instant(row["created_us"]) if row["created_us"] else None,
             )
             for row in await self._db.all(_ALL)
@@ -200,6 +224,13 @@ def require_project(db: sqlite3.Connection, name: str) -> None:
     """Raise Unknown within a transaction that would give something to a project that was just deleted."""
     if not db.execute(_EXISTS, {"name": name}).fetchall():
         raise unknown(name)
+
+
+def require_room(db: sqlite3.Connection, name: str, *, more: int) -> None:
+    """Raise Full within a transaction that would give a project more queued runs than it may have."""
+    for _ in db.execute(_FULL, {"name": name, "more": more}).fetchall():
+        said = "cannot accept this: it would be more queued runs than its project may have (limits.queued)"
+        raise Full(f"{said}; wait for some to start, or have an admin raise the limit")
 
 
 def _join(db: sqlite3.Connection, name: str, members: Iterable[Member]) -> None:

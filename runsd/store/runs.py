@@ -20,7 +20,7 @@ from runsd.store import listing
 from runsd.store.events import add_event, add_events
 from runsd.store.listing import RunFilter
 from runsd.store.programs import inherit_lock
-from runsd.store.projects import require_project
+from runsd.store.projects import require_project, require_room
 from runsd.store.rows import fresh_run, run_of
 from runsd.store.secrets import give_secrets
 from runsd.store.volumes import resolve_mounts
@@ -182,6 +182,7 @@ class Runs:
 
     def _insert(self, db: sqlite3.Connection, submission: Submission, now: int) -> list[Run]:
         require_project(db, submission.project)
+        require_room(db, submission.project, more=len(submission.specs))
         specs = resolve_mounts(db, submission.project, submission.specs, one=submission.one)
         ids = [self._new_id("run") for _ in specs]
         rows = [self._row(id, spec, submission, now) for id, spec in zip(ids, specs, strict=True)]

@@ -31,17 +31,21 @@ select * from runs where id = :id and project = :project
 select * from runs where id in (select value from json_each(:ids)) order by id
 
 -- name: queue
-select id, cpu_milli, memory_bytes, gpus, timeout_s, grace_s from runs
-where phase = 'queued' and not_before_us <= :now
-    and cpu_milli <= :cpu_milli and memory_bytes <= :memory_bytes and gpus <= :gpus
-order by priority desc, id limit :limit
+-- The first of each project's line.
+select r.id, r.project, r.cpu_milli, r.memory_bytes, r.gpus, r.timeout_s, r.grace_s
+from projects p join runs r on r.id in (
+    select o.id from runs o where o.phase = 'queued' and o.project = p.name and o.not_before_us <= :now
+        and o.cpu_milli <= :cpu_milli and o.memory_bytes <= :memory_bytes and o.gpus <= :gpus
+    order by o.priority desc, o.id limit :limit
+)
+order by r.project, r.priority desc, r.id
 
 -- name: holding
-select id, cpu_milli, memory_bytes, gpus, timeout_s, grace_s, deadline_us, stop_us from runs
+select id, project, cpu_milli, memory_bytes, gpus, timeout_s, grace_s, deadline_us, stop_us from runs
 where phase not in ('queued', 'finished')
 
 -- name: holding_of
-select id, cpu_milli, memory_bytes, gpus, timeout_s, grace_s, deadline_us, stop_us from runs
+select id, project, cpu_milli, memory_bytes, gpus, timeout_s, grace_s, deadline_us, stop_us from runs
 where phase not in ('queued', 'finished') and project = :project
 
 -- name: starting
@@ -56,10 +60,9 @@ select r.not_before_us, (
     select count(*) from runs o
     where o.phase = 'queued' and o.priority = r.priority and o.id < r.id and o.project = r.project
 ) as ahead, exists (
-    select 1 from runs o where o.phase = 'queued' and o.priority > r.priority and o.project <> r.project
+    select 1 from runs o where o.phase = 'queued' and o.project < r.project
 ) or exists (
-    select 1 from runs o
-    where o.phase = 'queued' and o.priority = r.priority and o.id < r.id and o.project <> r.project
+    select 1 from runs o where o.phase = 'queued' and o.project > r.project
 ) as others
 from runs r where r.id = :id and r.phase = 'queued'
 
@@ -173,6 +176,18 @@ where run_id = :id and number = :attempt
 -- name: insert_usage_line
 insert into usage_lines (run_id, attempt, day, project, task, labels, nano_vcpu_s)
 values (:id, :attempt, :day, :project, :task, :labels, :nano_vcpu_s)
+
+-- name: add_usage
+insert into usage_months (project, month, nano_vcpu_s) values (:project, substr(:day, 1, 7), :nano_vcpu_s)
+on conflict do update set nano_vcpu_s = nano_vcpu_s + excluded.nano_vcpu_s
+
+-- name: used
+-- On the bill of a month, and by live runs since they began or the month did.
+select coalesce((select nano_vcpu_s from usage_months where project = :project and month = :month), 0)
+    + coalesce((
+        select sum(max(0, :now - max(started_us, :month_us)) * cpu_milli) from runs
+        where phase not in ('queued', 'finished') and project = :project and started_us is not null
+    ), 0) as nano_vcpu_s
 
 -- name: finish
 update runs set status = :status, phase = 'finished', reason = :reason, message = :message,

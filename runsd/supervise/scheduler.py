@@ -5,7 +5,7 @@ import asyncio
 import structlog
 from runsd_sdk.run import Reason, Status
 
-from runsd.admission import Resources, choose
+from runsd.admission import choose
 from runsd.clock import Clock
 from runsd.errors import RunsdError
 from runsd.metrics import Metrics
@@ -15,6 +15,7 @@ from runsd.supervise.disk import DiskWatch
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.pace import Pace
 from runsd.supervise.supervisor import Supervisor
+from runsd.supervise.turns import Turns
 
 log = structlog.get_logger()
 
@@ -34,8 +35,8 @@ class Scheduler:
         monitor: EngineMonitor,
         disk: DiskWatch,
         pace: Pace,
+        turns: Turns,
         *,
-        capacity: Resources,
         metrics: Metrics,
         signals: Signals,
         clock: Clock,
@@ -45,7 +46,7 @@ class Scheduler:
         self._monitor = monitor
         self._disk = disk
         self._pace = pace
-        self._capacity = capacity
+        self._turns = turns
         self._metrics = metrics
         self._signals = signals
         self._clock = clock
@@ -91,10 +92,10 @@ class Scheduler:
         self._pace.followed = room <= 0
         if room <= 0:
             return False
-        waiting = await self._attempts.waiting(_WINDOW, within=self._capacity)
+        waiting, holding = await self._turns.waiting(_WINDOW)
         if not waiting:
             return False
-        chosen = choose(waiting, await self._attempts.holding(), self._capacity, most=room)
+        chosen = choose(waiting, holding, self._turns.capacity, most=room)
         self._pace.followed = len(chosen) == room
         for run_id in chosen:
             if await self._attempts.admit(run_id):

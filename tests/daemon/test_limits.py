@@ -1,120 +1,109 @@
-"""What a container is allowed and what it used: asked of the Engine and of the kernel, not of runsd."""
+"""Projects share a host: limits hold runs back and say so, and no backlog is in another project's way."""
 
-import time
 from collections.abc import Iterator
-from typing import Any
+from itertools import pairwise
 
 import pytest
-from runsd_sdk.run import Status
+from runsd_sdk import ProjectLimits, RateLimited, RunHandle, RunsClient, Unprocessable
+from runsd_sdk.run import Phase, Status
 
-from tests.daemon.harness import Daemon, eventually
-
-BURN = "import time; ends = time.process_time() + 0.4\nwhile time.process_time() < ends: pass"
-MIB = 1024**2
+from tests.conftest import Serve
+from tests.daemon.command import runs
+from tests.daemon.harness import ENDED_S, Daemon
 
 
 @pytest.fixture(scope="module")
-def record(daemon: Daemon) -> Iterator[dict[str, Any]]:
-    """docker-py's view of a running container that asked for something of everything."""
-    with daemon.volume("shared") as volume:
-        handle = daemon.submit(
-            "sleep", "60",
-            resources={"requests": {"cpu": "250m", "memory": "48Mi"}},
-            env={"GREETING": "hello = world"},
-            workdir="/tmp",
-            user="65534:65534",
-            shm_size="8Mi",
-            stop_grace_seconds=0,
-            volume_mounts=[{"volumeId": "shared", "mountPath": "/data", "readOnly": True}],
-        )  # fmt: skip
-        daemon.until(handle.id, "run.running")
-        yield {**daemon.inspect(handle.id), "run": handle, "volume": volume}
-        handle.cancel()
-        handle.wait(30)
+def daemon(serve: Serve) -> Iterator[Daemon]:
+    """A daemon with room for two runs."""
+    with serve(RUNSD_CAPACITY__CPU="1", RUNSD_CAPACITY__OVERCOMMIT="1") as daemon:
+        yield daemon
 
 
-def test_cpu_and_memory_are_the_engines_own_limits(record: dict[str, Any]) -> None:
-    host = record["HostConfig"]
-    assert host["NanoCpus"] == 250_000_000
-    assert host["Memory"] == host["MemorySwap"] == 48 * MIB
-    assert host["ShmSize"] == 8 * MIB
+@pytest.fixture(scope="module")
+def client(daemon: Daemon) -> Iterator[RunsClient]:
+    """A client of another project than the default one."""
+    daemon.client.projects.create("team")
+    with RunsClient(f"unix://{daemon.socket}", project="team") as client:
+        yield client
 
 
-def test_a_run_gets_no_powers_that_it_does_not_need(record: dict[str, Any]) -> None:
-    host = record["HostConfig"]
-    assert host["Privileged"] is False
-    assert "no-new-privileges" in host["SecurityOpt"]
-    assert host["CapDrop"] == ["ALL"]
-    assert not {"SYS_ADMIN", "NET_ADMIN", "NET_RAW", "MKNOD", "SYS_PTRACE"} & set(host["CapAdd"])
-    assert host["Init"] is True
-    assert 0 < host["PidsLimit"] <= 4096
-    assert host["Binds"] is None
-    assert host["NetworkMode"].partition(":")[0] in ("none", "container")  # a sandbox's, where one was ready
-    assert host["AutoRemove"] is False
-    assert host["RestartPolicy"]["Name"] in ("", "no")
-    assert host["LogConfig"]["Type"] == "json-file"
-    assert int(host["LogConfig"]["Config"]["max-file"]) >= 3
+@pytest.fixture
+def team(daemon: Daemon, client: RunsClient) -> Iterator[RunsClient]:
+    """The other project, without limits."""
+    yield client
+    daemon.client.projects.set_limits("team", ProjectLimits())
 
 
-def test_environment_user_and_directory_are_what_was_asked(record: dict[str, Any]) -> None:
-    config = record["Config"]
-    assert "GREETING=hello = world" in config["Env"]
-    assert (config["User"], config["WorkingDir"]) == ("65534:65534", "/tmp")
-    assert config["Entrypoint"] == ["sleep", "60"]
-    assert not config["Cmd"]
-    labels = {"io.runsd.run": record["run"].id, "io.runsd.attempt": "1"}
-    assert labels.items() <= config["Labels"].items()
+def submit(client: RunsClient, daemon: Daemon, *command: str) -> RunHandle:
+    return client.create(**daemon.spec(*command))
 
 
-def test_mounts_are_the_named_volume(record: dict[str, Any]) -> None:
-    (mounted,) = record["Mounts"]
-    assert mounted["Type"] == "volume"
-    assert (mounted["Name"], mounted["Destination"]) == (record["volume"].docker_name, "/data")
-    assert mounted["RW"] is False
+def test_a_limit_of_live_runs_holds_back_only_its_project_until_it_is_raised(
+    daemon: Daemon, team: RunsClient
+) -> None:
+    daemon.client.projects.set_limits("team", ProjectLimits(runs=0))
+    held = submit(team, daemon, "true")
+    assert submit(daemon.client, daemon, "true").wait(ENDED_S).status is Status.SUCCEEDED
+    assert held.refresh().phase is Phase.QUEUED
+    assert team.why(held.id).summary == "its project may have 0 live runs at once, and has 0"
+    daemon.client.projects.set_limits("team", ProjectLimits(runs=1))
+    assert held.wait(ENDED_S).status is Status.SUCCEEDED
 
 
-def test_without_a_command_the_image_says_what_runs(daemon: Daemon) -> None:
-    handle = daemon.client.create(image=daemon.image, args=["echo", "from args"], network="none")
-    result = handle.wait(30)
-    assert (result.status, result.stdout) == (Status.SUCCEEDED, "from args\n")
+def test_what_a_project_may_hold_is_never_exceeded_and_larger_runs_are_refused(
+    daemon: Daemon, team: RunsClient
+) -> None:
+    daemon.client.projects.set_limits("team", ProjectLimits(cpu="600m", memory="1Gi"))
+    with pytest.raises(Unprocessable, match=r"its project may hold 0\.6 cores at once, not 1") as refused:
+        team.create(**daemon.spec("true", resources={"requests": {"cpu": "1"}}))
+    assert [error.loc for error in refused.value.problem.errors] == [["resources", "requests", "cpu"]]
+    handles = [submit(team, daemon, "sleep", "0.3") for _ in range(3)]
+    results = sorted((handle.wait(ENDED_S) for handle in handles), key=lambda run: str(run.started_at))
+    for before, after in pairwise(results):
+        assert before.finished_at is not None
+        assert after.started_at is not None
+        assert before.finished_at <= after.started_at
 
 
-@pytest.mark.needs("cgroups")
-def test_processor_seconds_and_peak_memory_are_exact_by_the_cgroup(daemon: Daemon, python_image: str) -> None:
-    idle = daemon.run("python3", "-c", "pass", image=python_image)
-    busy = daemon.run("python3", "-c", BURN, image=python_image)
-    assert idle.usage.source == busy.usage.source == "cgroup"
-    assert idle.usage.cpu_seconds_used is not None
-    assert busy.usage.cpu_seconds_used is not None
-    assert busy.usage.cpu_seconds_used - idle.usage.cpu_seconds_used == pytest.approx(0.4, rel=0.15)
-    hungry = daemon.run("python3", "-c", f"x = bytearray({16 * MIB})", image=python_image)
-    assert hungry.usage.memory_peak_bytes is not None
-    assert 16 * MIB < hungry.usage.memory_peak_bytes <= 32 * MIB
+def test_a_full_queue_takes_no_more_and_a_repetition_is_answered_all_the_same(
+    daemon: Daemon, team: RunsClient
+) -> None:
+    daemon.client.projects.set_limits("team", ProjectLimits(runs=0, queued=1))
+    first = team.create(**daemon.spec("true"), idempotency_key="once")
+    with pytest.raises(RateLimited, match="more queued runs than its project may have"):
+        submit(team, daemon, "true")
+    assert team.create(**daemon.spec("true"), idempotency_key="once").id == first.id
+    first.cancel()
 
 
-def test_a_running_run_s_use_is_sampled_and_its_totals_are_kept(daemon: Daemon) -> None:
-    handle = daemon.submit("sh", "-c", "until [ -e /gate ]; do :; done")
-    daemon.until(handle.id, "run.running")
-    assert eventually(lambda: bool(daemon.client.metrics(handle.id).samples), within_s=20)
-    live = daemon.client.metrics(handle.id)
-    assert live.cpu_seconds_allocated > 0
-    daemon.open_gate(handle.id)
-    result = handle.wait(30)
-    ended = daemon.client.metrics(handle.id)
-    assert ended.samples[: len(live.samples)] == live.samples
-    assert [sample.time for sample in ended.samples] == sorted(sample.time for sample in ended.samples)
-    assert ended.samples[0].cpu_seconds > 0
-    assert ended.samples[0].memory_bytes > 0
-    assert ended.cpu_seconds_allocated == result.usage.vcpu_seconds
-    assert ended.cpu_seconds_used == result.usage.cpu_seconds_used
-    assert ended.source == result.usage.source
+def test_a_spent_budget_starts_nothing_more_and_ends_nothing(daemon: Daemon, team: RunsClient) -> None:
+    going = submit(team, daemon, "sleep", "1.2")
+    next(event for event in team.events(going.id, follow=True) if event.type == "run.running")
+    daemon.client.projects.set_limits("team", ProjectLimits(monthly_vcpu_seconds=0))
+    held = submit(team, daemon, "true")
+    assert going.wait(ENDED_S).status is Status.SUCCEEDED
+    assert held.refresh().phase is Phase.QUEUED
+    assert "of 0 vCPU-seconds that are its budget of" in team.why(held.id).summary
+    daemon.client.projects.set_limits("team", ProjectLimits(monthly_usd="1"))
+    assert held.wait(ENDED_S).status is Status.SUCCEEDED
 
 
-def test_the_limit_of_processor_time_holds(daemon: Daemon) -> None:
-    handle = daemon.submit("sh", "-c", "while :; do :; done", resources={"requests": {"cpu": "200m"}})
-    daemon.until(handle.id, "run.running")
-    time.sleep(1)  # it must have had time to take more than its share
-    handle.cancel()
-    usage = handle.wait(30).usage
-    assert usage.cpu_seconds_used is not None
-    assert usage.cpu_seconds_used < 0.2 * usage.duration_seconds + 0.15
+def test_a_late_project_does_not_wait_for_anothers_backlog(daemon: Daemon, team: RunsClient) -> None:
+    backlog = daemon.client.create_batch([daemon.spec("sleep", "0.5") for _ in range(12)])
+    late = submit(team, daemon, "true").wait(ENDED_S)
+    results = [handle.wait(60) for handle in backlog]
+    assert late.started_at is not None
+    later = [run for run in results if run.started_at is not None and run.started_at > late.started_at]
+    assert len(later) >= 6
+
+
+def test_runs_project_limit_says_and_lifts_limits(daemon: Daemon, team: RunsClient) -> None:
+    said = ("--runs", "2", "--cpus", "1.5", "-m", "2g", "--monthly-usd", "9.99")
+    assert runs(daemon, "project", "limit", "team", *said).returncode == 0
+    shown = runs(daemon, "project", "show", "team").stdout
+    for line in ("runs: 2", "cpu: 1.5", "memory: 2Gi", "monthly usd: 9.99"):
+        assert line in shown
+    assert runs(daemon, "project", "limit", "team").returncode == 0
+    assert daemon.client.projects.get("team").limits == ProjectLimits()
+    wrong = runs(daemon, "project", "limit", "team", "--cpus", "many")
+    assert (wrong.returncode, "cpu" in wrong.stderr) == (2, True)

@@ -4,12 +4,13 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from runsd_sdk.project import Member
+from runsd_sdk.project import Member, ProjectLimits
 from runsd_sdk.python import GitSource
 from runsd_sdk.run import Run
 from runsd_sdk.spec import RunSpec, VolumeSpec
 
-from runsd.errors import Conflicting, Unknown
+from runsd.admission import Resources
+from runsd.errors import Conflicting, Full, Unknown
 from runsd.store import listing
 from runsd.store.listing import RunFilter
 from runsd.store.projects import Change, Projects
@@ -51,6 +52,48 @@ async def test_members_are_known_at_once_and_after_a_restart(desk: Desk, project
         assert each.of_user(ALICE.uid) == {"other"}
         assert each.get("team").members == [NUMBER]
         assert "team" in each
+
+
+async def test_limits_are_kept_and_replaced_as_a_whole(desk: Desk, projects: Projects) -> None:
+    await projects.create("team", [ALICE], limits=ProjectLimits(runs=3, cpu="2.5", memory="4Gi"))
+    assert projects.limits("team").cpu_milli == 2500
+    await projects.change("team", Change(limits=ProjectLimits(queued=7, monthly_usd="12.50")))
+    for each in (projects, await Projects.load(desk.db, clock=desk.hands.now)):
+        assert each.get("team").limits == ProjectLimits(queued=7, monthly_usd="12.50")
+        assert each.get("team").members == [ALICE]
+    assert projects.limits("gone") == ProjectLimits()
+
+
+async def test_no_more_are_queued_than_the_limit_says_and_all_or_none(desk: Desk, projects: Projects) -> None:
+    await projects.change(PROJECT, Change(limits=ProjectLimits(queued=2)))
+    await desk.submit()
+    with pytest.raises(Full, match=r"limits\.queued"):
+        await desk.submit_all({}, {})
+    assert await desk.attempts.queued() == 1
+    second = await desk.submit()
+    with pytest.raises(Full):
+        await desk.submit()
+    await desk.runs.cancel(PROJECT, second.id)
+    await desk.submit()
+    await projects.change(PROJECT, Change(limits=ProjectLimits()))
+    await desk.submit_all(*[{}] * 5)
+
+
+async def test_each_project_has_its_own_line(desk: Desk, projects: Projects) -> None:
+    await projects.create("team", [ALICE])
+    mine = [(await desk.submit()).id for _ in range(3)]
+    theirs = [(await submitted(desk, "team", priority=p)).id for p in (0, 9)]
+    queues = await desk.attempts.waiting(2, within=Resources(64_000, 2**40))
+    assert {name: [run.id for run in line] for name, line in queues.items()} == {
+        PROJECT: mine[:2],
+        "team": theirs[::-1],
+    }
+    places = [await desk.attempts.place(id) for id in (mine[0], mine[2], theirs[0])]
+    assert [(place.ahead, place.others) for place in places] == [(0, True), (2, True), (1, True)]
+    await desk.admit(theirs[0])
+    assert [(each.project, each.holds.cpu_milli) for each in await desk.attempts.holding()] == [
+        ("team", 1000)
+    ]
 
 
 async def test_a_projects_repository_is_set_and_taken_away(desk: Desk, projects: Projects) -> None:

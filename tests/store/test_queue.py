@@ -14,7 +14,8 @@ SMALL = Resources(requests=Requests(cpu="250m", memory="64Mi"))
 
 
 async def in_line(desk: Desk, limit: int = 100) -> list[str]:
-    return [waiting.id for waiting in await desk.attempts.waiting(limit, within=ROOM)]
+    queues = await desk.attempts.waiting(limit, within=ROOM)
+    return [waiting.id for waiting in queues.get(PROJECT, ())]
 
 
 async def test_the_queue_is_in_order_of_priority_then_age(desk: Desk) -> None:
@@ -28,7 +29,7 @@ async def test_the_queue_is_in_order_of_priority_then_age(desk: Desk) -> None:
 
 async def test_a_waiting_run_says_what_it_asks_for_and_how_long_it_may_last(desk: Desk) -> None:
     await desk.submit(resources=SMALL, timeout_seconds=60, stop_grace_seconds=2.5)
-    (waiting,) = await desk.attempts.waiting(1, within=ROOM)
+    (waiting,) = (await desk.attempts.waiting(1, within=ROOM))[PROJECT]
     assert waiting.asks == admission.Resources(250, 64 * 2**20, 0)
     assert waiting.longest_s == 62.5
 
@@ -39,7 +40,7 @@ async def test_a_run_that_does_not_fit_into_the_host_takes_nobodys_place_in_line
     await desk.submit(resources=Resources(requests=Requests(gpu="1")), priority=9)
     fits = await desk.submit()
     waiting = await desk.attempts.waiting(1, within=admission.Resources(1000, 2**30, 0))
-    assert [one.id for one in waiting] == [fits.id]
+    assert [one.id for one in waiting[PROJECT]] == [fits.id]
 
 
 async def test_a_live_run_holds_what_it_asked_for_until_it_is_over(desk: Desk) -> None:

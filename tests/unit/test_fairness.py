@@ -45,7 +45,8 @@ class Host:
         while now <= until and (coming or self.live or any(waiting.values())):
             while coming and coming[0][1].at <= now:
                 number, job = coming.popleft()
-                waiting[job.project].append(number)
+                if HOST.covers(job.asks):  # as the store leaves out what no host of this size can start
+                    waiting[job.project].append(number)
             self.live = {n: ends for n, ends in self.live.items() if ends > now}
             for number in self._chosen(jobs, waiting, now):
                 waiting[jobs[number].project].remove(number)

@@ -24,8 +24,8 @@ LEAVES = {
     "runsd.sqlite",
 }
 PURE = {
-    "runsd.access", "runsd.admission", "runsd.billing", "runsd.climb", "runsd.fairness", "runsd.mask",
-    "runsd.problems", "runsd.retry", "runsd.run",
+    "runsd.access", "runsd.admission", "runsd.billing", "runsd.budget", "runsd.climb", "runsd.fairness",
+    "runsd.mask", "runsd.problems", "runsd.retry", "runsd.run",
     *(f"runsd.telemetry.{room}" for room in (
         "amounts", "bucket", "calls", "conventions", "environment", "exceptions", "facts", "reading", "rows",
         "series", "sums", "veil", "view",

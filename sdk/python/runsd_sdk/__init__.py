@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from runsd_sdk.handle import FunctionHandle, RunHandle
     from runsd_sdk.host import Health, Info, Problem, Secret, Source, Usage, Volume
     from runsd_sdk.key import Key, KeyAccess, NewKey
-    from runsd_sdk.project import Project
+    from runsd_sdk.project import Project, ProjectLimits
     from runsd_sdk.python import Entrypoint, GitSource, PythonSpec, SourceSpec
     from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
     from runsd_sdk.secret import SecretUse
@@ -62,7 +62,7 @@ _HOME = {
     "handle": "FunctionHandle RunHandle",
     "host": "Health Info Problem Secret Source Usage Volume",
     "key": "Key KeyAccess NewKey",
-    "project": "Project",
+    "project": "Project ProjectLimits",
     "python": "Entrypoint GitSource PythonSpec SourceSpec",
     "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
     "secret": "SecretUse",
@@ -105,6 +105,7 @@ __all__ = [
     "Phase",
     "Problem",
     "Project",
+    "ProjectLimits",
     "PythonSpec",
     "RateLimited",
     "Reason",

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from runsd_sdk import fields
 from runsd_sdk.host import Health, Info, Secret, SecretList, Source, Usage, Volume, VolumeList
 from runsd_sdk.key import Key, KeyList, KeySpec, NewKey
-from runsd_sdk.project import Project, ProjectList, ProjectPatch, ProjectSpec
+from runsd_sdk.project import Project, ProjectLimits, ProjectList, ProjectPatch, ProjectSpec
 from runsd_sdk.python import GitSource
 from runsd_sdk.run import (
     Event,
@@ -385,12 +385,18 @@ def redeliver(webhook: str, delivery: str) -> Call[Delivery]:
 
 
 def create_project(
-    name: str, *, members: Sequence[str | int] = (), repository: GitSource | None = None
+    name: str,
+    *,
+    members: Sequence[str | int] = (),
+    repository: GitSource | None = None,
+    limits: ProjectLimits | None = None,
 ) -> Call[Project]:
     """Make a project."""
     said: fields.Json = {"name": name, "members": list(members)}
     if repository is not None:
         said["repository"] = repository.wire()
+    if limits is not None:
+        said["limits"] = limits.wire()
     body = fields.validated(ProjectSpec, said).wire()
     return replace(_post("/v1/projects", Project, body), repeatable=False)  # as for volumes
 
@@ -415,6 +421,12 @@ def set_repository(name: str, repository: GitSource | None) -> Call[Project]:
     """Say where a project's Python runs are that name no source."""
     said = {"repository": None if repository is None else repository.wire()}
     return _changed(f"/v1/projects/{_segment(name)}", Project, fields.validated(ProjectPatch, said).wire())
+
+
+def set_limits(name: str, limits: ProjectLimits) -> Call[Project]:
+    """Say what a project may have from now on."""
+    body = fields.validated(ProjectPatch, {"limits": limits.wire()}).wire()
+    return _changed(f"/v1/projects/{_segment(name)}", Project, body)
 
 
 def delete_project(name: str) -> Call[None]:

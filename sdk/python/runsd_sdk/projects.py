@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runsd_sdk import calls
-from runsd_sdk.project import Project
+from runsd_sdk.project import Project, ProjectLimits
 from runsd_sdk.python import GitSource
 
 if TYPE_CHECKING:
@@ -19,13 +19,20 @@ class Projects:
         self._driver = driver
 
     def create(
-        self, name: str, *, members: Sequence[str | int] = (), repository: GitSource | None = None
+        self,
+        name: str,
+        *,
+        members: Sequence[str | int] = (),
+        repository: GitSource | None = None,
+        limits: ProjectLimits | None = None,
     ) -> Project:
         """Make a project, which these users of the daemon's host (names or numbers) may use.
 
         Its Python runs that name no source are in ``repository``.
         """
-        return self._driver.ask(calls.create_project(name, members=members, repository=repository))
+        return self._driver.ask(
+            calls.create_project(name, members=members, repository=repository, limits=limits)
+        )
 
     def list(self) -> builtins.list[Project]:
         """Return the projects that the caller may use, by name."""
@@ -42,6 +49,10 @@ class Projects:
     def set_repository(self, name: str, repository: GitSource | None) -> Project:
         """Say in which repository a project's Python runs are that name no source; None: in none."""
         return self._driver.ask(calls.set_repository(name, repository))
+
+    def set_limits(self, name: str, limits: ProjectLimits) -> Project:
+        """Say what a project may have, in place of all that was said before; what runs goes on."""
+        return self._driver.ask(calls.set_limits(name, limits))
 
     def delete(self, name: str) -> None:
         """Delete a project with all its runs; Conflict while it has live runs or volumes. Its usage stays."""

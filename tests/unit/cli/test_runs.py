@@ -18,7 +18,7 @@ COMMANDS = {
     "webhook create", "webhook ls", "webhook show", "webhook edit", "webhook rotate", "webhook test",
     "webhook rm", "webhook deliveries", "webhook delivery", "webhook redeliver",
     "secret set", "secret ls", "secret rm",
-    "project create", "project ls", "project show", "project add",
+    "project create", "project ls", "project show", "project add", "project limit",
     "project remove", "project set", "project rm",
     "key create", "key ls", "key rm",
 }  # fmt: skip
