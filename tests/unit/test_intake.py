@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runsd_sdk.fields import merged
+from runsd_sdk.project import Project
 from runsd_sdk.python import GitSource
 from runsd_sdk.spec import RunSpec
 
@@ -37,6 +38,7 @@ def objections(settings: Settings = LIMITED, at: tuple[str | int, ...] = (), **g
 
 def test_a_python_run_that_names_no_source_has_its_projects() -> None:
     repository = GitSource(url="https://example.org/code.git", ref="main")
+    project = Project(name="team", members=[], repository=repository, created_at=None)
     program = {"python": {"entrypoint": {"file": "a.py"}}}
     other = {"git": {"url": "https://example.org/other.git"}}
     for said, expected in (
@@ -46,7 +48,7 @@ def test_a_python_run_that_names_no_source_has_its_projects() -> None:
         ({"python": {"entrypoint": {"module": "a"}}, "source": None}, None),
     ):
         given = RunSpec.model_validate_json(json.dumps(said))
-        source = accept(given, Settings(), HOST, repository=repository).source
+        source = accept(given, Settings(), HOST, project=project).source
         assert (source and source.wire()) == expected
 
 

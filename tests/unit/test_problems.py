@@ -22,6 +22,7 @@ EXPECTED = {
     "Unknown": 404,
     "Conflicting": 409,
     "SecretsLocked": 409,
+    "Full": 429,
     "NotNow": 503,
     "SourceFailed": 422,
     "DependenciesFailed": 422,
