@@ -113,6 +113,29 @@ class ImageSettings(_Section):
         return value
 
 
+_USER = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?"
+
+
+class ContainerSettings(_Section):
+    """What the containers of runs are like on this host, whatever a run says."""
+
+    user: Annotated[str, Field(pattern=rf"^{_USER}$")] | None = Field(
+        None, description="the user of runs that name none, as in 1000:1000; the image's own when not set"
+    )
+    allow_root: bool = Field(
+        default=True, description="whether runs may be root; if not, their users are numbers other than 0"
+    )
+    read_only: bool = Field(
+        default=False, description="nothing can be written but volumes, and /tmp in the run's memory"
+    )
+    runtime: str | None = Field(
+        None, description="the Engine's runtime of all runs, such as runsc or kata; its default when not set"
+    )
+    max_processes: Annotated[int, Field(ge=16)] = Field(
+        4096, description="the most processes and threads of one run"
+    )
+
+
 class LogSettings(_Section):
     """How much output is kept."""
 
@@ -359,6 +382,7 @@ class Settings(_Section):
     capacity: CapacitySettings = CapacitySettings()
     defaults: DefaultSettings = DefaultSettings()
     images: ImageSettings = ImageSettings()
+    containers: ContainerSettings = ContainerSettings()
     logs: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
     billing: BillingSettings = BillingSettings()

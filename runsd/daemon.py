@@ -15,13 +15,14 @@ from aiohttp import web
 
 from runsd import __version__, intake, notify
 from runsd.api.app import make_app
+from runsd.api.gate import Gate, most_connections
 from runsd.api.services import Services
 from runsd.climb import Climb
 from runsd.clock import SteadyClock, boot_id, since_boot_us
 from runsd.config import Settings
 from runsd.datadir import KEY, LOGS, STATE, UPLOADS, held
 from runsd.engine.docker import DockerEngine
-from runsd.engine.port import EngineFacts
+from runsd.engine.port import Confinement, EngineFacts
 from runsd.environments.environments import Environments
 from runsd.ids import Ids
 from runsd.keyring import Keyring
@@ -121,7 +122,9 @@ async def _serve(
             logs_db = await open_logs(places.data_dir / LOGS)
             stack.push_async_callback(logs_db.close)
         files = (db, logs_db)
-        engine = DockerEngine.at(settings.engine.host)
+        containers = settings.containers
+        confinement = Confinement(containers.runtime, containers.max_processes)
+        engine = DockerEngine.at(settings.engine.host, confinement)
         stack.push_async_callback(engine.close)
 
         instance, hostname, boot = await instance_of(db), socket.gethostname(), boot_id()
@@ -183,8 +186,9 @@ async def _serve(
         )
         sandboxes = Sandboxes(
             Workshop(engine, instance=instance, new_id=Ids(clock).new), monitor, pace,
-            # From afar nobody sees whether the host's name servers are still those of a sandbox.
-            most=settings.sandbox.pool if engine_here else 0, signals=signals,
+            # From afar nobody sees whether the host's name servers are still those of a sandbox; and not
+            # every runtime lets its containers join the network namespace of one of the Engine's default.
+            most=settings.sandbox.pool if engine_here and containers.runtime is None else 0, signals=signals,
         )  # fmt: skip
         uploads = Uploads(places.data_dir / UPLOADS, max_bytes=settings.sources.upload_bytes, clock=clock)
         git_config = settings.sources.git_config
@@ -228,6 +232,7 @@ async def _serve(
             boots_us=boots_us,
             instance=instance,
             log_max_bytes=cap,
+            read_only=containers.read_only,
         )
         supervisor = Supervisor(tools, monitor, on_end=lambda: signals.notify("queue"))
         turns = Turns(attempts, projects, capacity=capacity, prices=settings.billing, clock=clock)
@@ -332,7 +337,9 @@ async def _serve(
             loops = [group.create_task(loop.serve(), name=type(loop).__name__) for loop in endless]
             loops.append(group.create_task(notify.keep_alive(), name="watchdog"))
             _leave_out_of_collections()
-            await web.SockSite(runner, listener).start()
+            gate = Gate(runner, listener, most=most_connections())
+            await gate.start()
+            loops.append(group.create_task(gate.serve(), name="gate"))
             for each in listeners:
                 await each.look()
             notify.ready()

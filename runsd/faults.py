@@ -45,7 +45,6 @@ class Step(StrEnum):
     PREPARING = "preparing"  # commit: its source and environment are being made ready
     COMMIT_SETTLED = "commit_settled"  # commit: which commit a branch or tag is
     LOCK_SETTLED = "lock_settled"  # commit: which packages it runs with
-    BUILD_ENVIRONMENT = "build_environment"  # Engine: the image with its Python packages is made
     PUT_FILES = "put_files"  # Engine: files of a program are put into a container that nobody starts
     COMMIT_IMAGE = "commit_image"  # Engine: that becomes an image
     LAY_OUT_SECRETS = "lay_out_secrets"  # file: secrets are where the container will find them

@@ -40,6 +40,8 @@ def accept(
     said: dict[str, Any] = {"resources": Resources(requests=requests), "timeout_seconds": timeout_s}
     if spec.python is not None and repository is not None and "source" not in spec.model_fields_set:
         said["source"] = SourceSpec(git=repository)
+    if spec.user is None and settings.containers.user is not None:
+        said["user"] = settings.containers.user
     if spec.python is not None and spec.image is None:
         python = spec.python.model_copy(update={"version": spec.python.version or DEFAULT_VERSION})
         said |= {"python": python, "image": python_image(python, settings)}
@@ -95,10 +97,20 @@ def _objections(
         elif spec.python.requirements is not None:
             yield ("source",), "python.requirements is a file of a source; give source.git or source.upload"
     if not any(fnmatchcase(spec.reference, glob) for glob in settings.images.allow):
-        yield ("image",), f"this host runs only images like {', '.join(settings.images.allow)}"
+        allowed = ", ".join(settings.images.allow)
+        remedy = "choose one of them, or ask its administrator to add this one to images.allow"
+        yield ("image",), f"this host runs only images like {allowed}; {remedy}"
+    if not settings.containers.allow_root and not _is_no_root(spec.user):
+        yield ("user",), "this host runs nothing as root; give user as a number, as in 1000 or 1000:1000"
     networks = ("bridge", "none", *settings.network.allow)
     if spec.network not in networks or spec.network == "host":
         yield ("network",), f"network must be one of {', '.join(n for n in networks if n != 'host')}"
+
+
+def _is_no_root(user: str | None) -> bool:
+    """Say whether a container's user is certainly not root: a name may be anybody's in the image."""
+    number = (user or "").partition(":")[0]
+    return number.isdecimal() and int(number) != 0
 
 
 def _over(limits: ProjectLimits | None, spec: RunSpec) -> Iterator[tuple[Location, str]]:

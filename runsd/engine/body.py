@@ -6,7 +6,7 @@ from docker.types import HostConfig, LogConfig, Mount
 from docker.types.containers import ContainerConfig
 
 from runsd.engine import pause
-from runsd.engine.port import ContainerRequest, SandboxRequest
+from runsd.engine.port import Confinement, ContainerRequest, SandboxRequest
 
 CAPABILITIES = (
     "CHOWN",
@@ -25,14 +25,13 @@ CAPABILITIES = (
 that runs share; ping works without it), MKNOD (makes device nodes) and AUDIT_WRITE (forges the host's audit
 log; only login services write there, and ``no-new-privileges`` excludes them anyway)."""
 
-PIDS_LIMIT = 4096
-
 _VERSION = "1.41"  # docker-py checks what it is asked for against this; the Engine takes newer ones too
 _NANO_PER_MILLI = 1_000_000
 _NOBODY = "65534:65534"
+_TEMPORARY = "/tmp"  # noqa: S108 - the container's
 
 
-def create_body(request: ContainerRequest) -> dict[str, Any]:
+def create_body(request: ContainerRequest, confinement: Confinement) -> dict[str, Any]:
     """Return the JSON body that makes the container.
 
     With an ``entrypoint`` the image's ENTRYPOINT and CMD are both replaced: the Engine appends the image's
@@ -47,7 +46,7 @@ def create_body(request: ContainerRequest) -> dict[str, Any]:
         labels=dict(request.labels),
         working_dir=request.workdir,
         user=request.user,
-        host_config=_host_config(request),
+        host_config=_host_config(request, confinement),
     )
     return {key: value for key, value in body.items() if value is not None}
 
@@ -72,14 +71,17 @@ def sandbox_body(request: SandboxRequest) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value is not None} | {"StopSignal": "SIGKILL"}
 
 
-def _host_config(request: ContainerRequest) -> HostConfig:
+def _host_config(request: ContainerRequest, confinement: Confinement) -> HostConfig:
     return HostConfig(
         _VERSION,
         nano_cpus=request.cpu_milli * _NANO_PER_MILLI,
         mem_limit=request.memory_bytes,
         memswap_limit=request.memory_bytes,  # memory and swap together: no swap
         shm_size=request.shm_bytes,
-        pids_limit=PIDS_LIMIT,
+        pids_limit=confinement.max_processes,
+        runtime=confinement.runtime,
+        read_only=request.read_only,
+        tmpfs=_tmpfs(request),
         cap_drop=["ALL"],
         cap_add=list(CAPABILITIES),
         security_opt=["no-new-privileges"],
@@ -93,8 +95,20 @@ def _host_config(request: ContainerRequest) -> HostConfig:
                 for mount in request.mounts
             ),
             *(Mount(bind.path, bind.source, type="bind", read_only=True) for bind in request.binds),
+            # Volumes without a name, which go with their container: a tmpfs would be empty when it has ended.
+            *(Mount(path, None, type="volume") for path in (request.kept if request.read_only else ())),
         ],
     )
+
+
+def _tmpfs(request: ContainerRequest) -> dict[str, str] | None:
+    """Return what can be written besides volumes where the rest cannot; it counts as the run's memory.
+
+    Programs may be executed there, as in an ordinary /tmp: compilers and installers of plugins do so.
+    """
+    if not request.read_only or any(mount.path == _TEMPORARY for mount in request.mounts):
+        return None
+    return {_TEMPORARY: f"rw,nosuid,nodev,exec,mode=1777,size={request.memory_bytes // 2}"}
 
 
 def _log_config(file_bytes: int) -> LogConfig:

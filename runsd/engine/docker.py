@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from runsd.engine.archive import copy, put, take
 from runsd.engine.body import create_body, sandbox_body
 from runsd.engine.frames import Frames, Piece
 from runsd.engine.port import (
+    Confinement,
     ContainerFacts,
     ContainerRequest,
     ContainerState,
@@ -52,14 +53,15 @@ _ABSENT = re.compile(
 class DockerEngine(Engine):
     """A Docker Engine of API 1.41 or newer. Making one asks nothing: the Engine may be down."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, confinement: Confinement) -> None:
         self._transport = transport
+        self._confinement = confinement
         self._untouched = Untouched()
 
     @classmethod
-    def at(cls, host: str) -> "DockerEngine":
+    def at(cls, host: str, confinement: Confinement = Confinement()) -> "DockerEngine":  # noqa: B008 - frozen
         """Return the Engine at ``unix:///path`` or ``tcp://host:port``."""
-        return cls(Transport(host))
+        return cls(Transport(host), confinement)
 
     async def ping(self) -> None:
         """Return when the Engine answers and speaks a version that runsd speaks."""
@@ -114,8 +116,9 @@ class DockerEngine(Engine):
     async def create(self, request: ContainerRequest) -> str:
         """Make a container, or adopt the one of that name that bears all the request's labels."""
         try:
+            body = create_body(request, self._confinement)
             created = await self._transport.json(
-                "POST", "/containers/create", query={"name": request.name}, body=create_body(request)
+                "POST", "/containers/create", query={"name": request.name}, body=body
             )
         except EngineConflict as conflict:
             present = await self.inspect(request.name)
@@ -264,41 +267,18 @@ class DockerEngine(Engine):
         except TimeoutError as failure:
             raise EngineUnavailable(f"cannot import {name}: no answer in {START_TIMEOUT_S:g} s") from failure
 
-    async def build(
-        self, context: AsyncIterable[bytes], *, tag: str, labels: Mapping[str, str]
-    ) -> AsyncGenerator[str]:
-        """Make an image by the classic builder, which every Engine has; BuildKit needs a session beside it.
-
-        There is no bound on its length: the caller knows what it builds.
-        """
-        faults.before(Step.BUILD_ENVIRONMENT)
-        query = {"version": "1", "t": tag, "networkmode": "none", "rm": "1", "forcerm": "1"}
-        query["labels"] = json.dumps(dict(labels))
-        async with self._transport.stream(
-            "POST",
-            "/build",
-            query=query,
-            headers={"Content-Type": "application/x-tar"},
-            body=context,
-            answer_timeout_s=None,
-        ) as chunks:
-            async for event in objects(chunks):
-                if failure := event.get("error"):
-                    raise EngineRefused(str(failure).strip())
-                for line in str(event.get("stream", "")).splitlines():
-                    if line.strip():
-                        yield line.rstrip()
-        faults.after(Step.BUILD_ENVIRONMENT)
-
     @effect(Step.COMMIT_IMAGE)
-    async def commit(self, container: str, *, name: str, labels: Mapping[str, str]) -> str:
+    async def commit(
+        self, container: str, *, name: str, labels: Mapping[str, str], user: str | None = None
+    ) -> str:
         """Make an image of a container's files, name it, and return its id."""
         repository, tag = facts.split_reference(name)
         made = await self._transport.json(
             "POST",
             "/commit",
             query={"container": container, "repo": repository, "tag": tag, "pause": "0"},
-            body={"Labels": dict(labels)},
+            # Empty, not absent: that would be the container's.
+            body={"Labels": dict(labels), "User": user or "", "Entrypoint": []},
             timeout_s=COMMIT_TIMEOUT_S,
         )
         return str(made["Id"])

@@ -8,6 +8,7 @@ from docker import auth
 
 from runsd import clock
 from runsd.engine.port import (
+    DEFAULT_PATH,
     ContainerFacts,
     ContainerState,
     EngineFacts,
@@ -87,8 +88,15 @@ def image(inspected: Json, reference: str) -> ImageFacts:
     repository = _repository(reference)
     digests: list[str] = inspected.get("RepoDigests") or []
     own = (digest for digest in digests if _repository(digest) == repository)
-    labels = (inspected.get("Config") or {}).get("Labels") or {}
-    return ImageFacts(id=inspected["Id"], digest=next(own, None), labels=labels)
+    config: Json = inspected.get("Config") or {}
+    variables: list[str] = config.get("Env") or []
+    paths = (value for name, _, value in (one.partition("=") for one in variables) if name == "PATH")
+    return ImageFacts(
+        id=inspected["Id"],
+        digest=next(own, None),
+        labels=config.get("Labels") or {},
+        path=next(paths, DEFAULT_PATH),
+    )
 
 
 def found_image(listed: Json) -> FoundImage:

@@ -4,12 +4,15 @@ Every call may raise ``errors.EngineUnavailable`` (nothing is known) and ``error
 Facts are the Engine's own; instants are microseconds since the epoch by the Engine's clock, rounded down.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Protocol
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What the Engine puts into the environment of a container whose image says none."""
 
 
 class Stream(IntEnum):
@@ -46,10 +49,22 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
+class Confinement:
+    """What holds for every container that executes something of an image, whoever asks for it.
+
+    ``runtime`` None is the Engine's default.
+    """
+
+    runtime: str | None = None
+    max_processes: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerRequest:
     """One container to make. ``entrypoint`` None keeps the image's own; ``[]`` is never sent.
 
     With a ``sandbox`` (a container's id) it joins that one's network namespace and makes none of its own.
+    If it is ``read_only`` nothing can be written but its volumes, /tmp, and the ``kept`` folders.
     """
 
     name: str
@@ -69,6 +84,8 @@ class ContainerRequest:
     log_max_bytes: int
     sandbox: str | None = None
     binds: Sequence[Bind] = ()
+    read_only: bool = False
+    kept: Sequence[str] = ()
 
     @property
     def log_file_bytes(self) -> int:
@@ -132,11 +149,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """An image that is present: its id (``sha256:…``), its digest if it came from a registry, its labels."""
+    """An image that is present: its id (``sha256:…``), its digest if it came from a registry, its labels.
+
+    ``path`` is the PATH of its containers.
+    """
 
     id: str
     digest: str | None
     labels: Mapping[str, str] = field(default_factory=dict)
+    path: str = DEFAULT_PATH
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,17 +288,14 @@ class Engine(Protocol):
     async def import_image(self, name: str, root: bytes, *, command: str) -> None:
         """Make an image from a root file system (a tar archive) and tag it."""
 
-    def build(
-        self, context: AsyncIterable[bytes], *, tag: str, labels: Mapping[str, str]
-    ) -> AsyncGenerator[str]:
-        """Make an image from a build context (a tar archive with a Dockerfile), without network.
+    async def commit(
+        self, container: str, *, name: str, labels: Mapping[str, str], user: str | None = None
+    ) -> str:
+        """Make an image of a container's files, and return its id.
 
-        Yields what the builder says, by lines; raises EngineRefused with its words. Whoever leaves before its
-        end closes it (``contextlib.aclosing``), and the Engine stops building.
+        It has the container's settings, but no entrypoint, these labels over its own, and the user if one is
+        given.
         """
-
-    async def commit(self, container: str, *, name: str, labels: Mapping[str, str]) -> str:
-        """Make an image of a container's files, with its settings and these labels, and return its id."""
 
     async def images(self) -> list[FoundImage]:
         """List the images that have a name, or that no other one is made from."""

@@ -70,14 +70,8 @@ class Tree:
         if base.inherited:
             _put(site / _PTH, "".join(f"{path}\n" for path in base.inherited).encode())
 
-    def context(self, dockerfile: str) -> Iterator[bytes]:
-        """Return a tar archive with a Dockerfile and ``venv``: the same bytes for the same content."""
-        return packing.gathered(
-            packing.file("Dockerfile", dockerfile.encode()), self._members(), packing.end()
-        )
-
     def archive(self) -> Iterator[bytes]:
-        """Return a tar archive with ``venv`` alone."""
+        """Return a tar archive with ``venv``: the same bytes for the same content."""
         return packing.gathered(self._members(), packing.end())
 
     def _members(self) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -13,9 +13,8 @@ from runsd.engine.port import Engine
 from runsd.environments.base import Base
 from runsd.environments.flights import Tell
 from runsd.environments.lock import Wheel
-from runsd.environments.naming import BASE, ENVIRONMENT, MAKER, WORKSHOP
-from runsd.environments.packing import in_thread
-from runsd.environments.recipe import dockerfile
+from runsd.environments.naming import MAKER, WORKSHOP
+from runsd.environments.recipe import bake
 from runsd.environments.resolve import Bench
 from runsd.environments.tree import Tree
 from runsd.environments.uv import Uv
@@ -25,8 +24,6 @@ log = structlog.get_logger()
 
 # Each takes a processor for seconds: more at once would be slower for all.
 _AT_ONCE = 2
-# "Step 3/7 : COPY …" and what runs in it; containers and layers by id are nobody's business.
-_NOISE = re.compile(r"^(Step \d+/|---> |Removing intermediate|Successfully (built|tagged)|\s*---> )")
 
 LEAVING = re.compile(r"context canceled|shutting down|transport is closing|containerd\.sock|ttrpc: closed")
 """What an Engine says in the midst of a build when it is shut down, or has lost its containerd."""
@@ -118,16 +115,11 @@ class Workshop:
             await tree.install(base, lock, built, tell)
             await asyncio.to_thread(tree.adapt, base)
             tell("building the environment image")
-            context = in_thread(tree.context(dockerfile(base, instance=self._instance)))
-            labels = {ENVIRONMENT: self._instance, BASE: base.image_id, WORKSHOP: ""}
             try:
-                async with (
-                    asyncio.timeout(self._settings.build_timeout_seconds),
-                    aclosing(self._engine.build(context, tag=name, labels=labels)) as lines,
-                ):
-                    async for line in lines:
-                        if not _NOISE.match(line):
-                            tell(line)
+                await bake(
+                    self._engine, self._settings, base, tree,
+                    name=name, labels=self.labels, instance=self._instance,
+                )  # fmt: skip
             except EngineRefused as failure:
                 if LEAVING.search(str(failure)):
                     raise EngineUnavailable(f"the Docker Engine is in trouble: {failure}") from failure

@@ -190,6 +190,8 @@ class Preparation:
             log_max_bytes=self._tools.log_max_bytes,
             sandbox=sandbox,
             binds=self._secrets.binds(),
+            read_only=self._tools.read_only,
+            kept=() if program is None else program.kept,
         )
 
     def _telemetry(self) -> dict[str, str]:

@@ -82,6 +82,11 @@ class Program:
         return (self._interpreter, _RUNNER_PATH, *pieces)
 
     @property
+    def kept(self) -> tuple[str, ...]:
+        """The folders that must be there when it has ended."""
+        return (_OUT,)
+
+    @property
     def environment(self) -> dict[str, str]:
         """Variables for the container, which the run's own may override."""
         return dict(_ENVIRONMENT)

@@ -51,6 +51,7 @@ class Tools:
     boots_us: Sequence[int]
     instance: str
     log_max_bytes: int
+    read_only: bool
 
     def tell(self, run_id: str) -> None:
         """Wake everyone who waits for a change of this run."""

@@ -21,7 +21,7 @@ from tests.environments.conftest import Make, halfway, run
 
 pytestmark = pytest.mark.needs("python-images")
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = (Step.BUILD_ENVIRONMENT, Step.REMOVE_IMAGE)
+STEPS = (Step.COMMIT_IMAGE, Step.REMOVE_IMAGE)
 
 
 def start(tmp_path: Path, links: str, instance: str, asked: str, point: str = "") -> "subprocess.Popen[str]":
@@ -48,7 +48,7 @@ async def test_killed_at_a_step_the_next_one_goes_on(
     await environments.collect()
     ready = await environments.ready(base, stated(["first"]), on_progress=lambda _: None)
     assert run(docker_client, ready.image_id, "first") == "first 2.0\n"
-    assert ready.made == (point != "after:build_environment" and point != "before:remove_image")
+    assert ready.made == (point != "after:commit_image" and point != "before:remove_image")
     assert halfway(docker_client, instance) == set()
 
 

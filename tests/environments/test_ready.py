@@ -9,6 +9,7 @@ import images
 import pytest
 
 from runsd.clock import now_us
+from runsd.engine.body import CAPABILITIES
 from runsd.engine.docker import DockerEngine
 from runsd.engine.port import ImageFacts
 from runsd.environments.environments import Ready
@@ -225,6 +226,41 @@ async def test_an_image_keeps_its_user_and_its_own_packages(
         assert run(docker_client, ready.image_id, "python", "-c", shown).split() == [
             "5", "2.0", "65534", "/opt/runsd/venv",
         ]  # fmt: skip
+        docker_client.remove_image(ready.image_id, force=True)
+    finally:
+        docker_client.remove_image(name)
+
+
+# A Python that notes what it is given where it compiles the packages: it could as well be a fork bomb.
+NOTING = b"""#!/bin/sh
+case "$*" in *compileall*) (
+    grep -E "NoNewPrivs|CapBnd" /proc/self/status
+    ls /sys/class/net
+    cat /sys/fs/cgroup/pids/pids.max || cat /sys/fs/cgroup/pids.max
+) >/seen 2>/dev/null ;; esac
+exec "$(readlink -f "$0").real" "$@"
+"""
+NOTING_IMAGE = f"""FROM {images.PYTHON_3_11}
+COPY noting /noting
+RUN file=$(readlink -f $(command -v python3.11)) && mv $file $file.real && mv /noting $file && chmod 755 $file
+ONBUILD RUN touch /triggered
+"""
+
+
+async def test_what_an_image_brings_is_as_confined_where_its_environment_is_made_as_in_a_run(
+    docker_client: docker.APIClient, engine: DockerEngine, make: Make, instance: str
+) -> None:
+    name = f"runsd-test/noting:{instance}"
+    images.build(docker_client, name, NOTING_IMAGE, {"noting": NOTING})
+    try:
+        image = await engine.image(name)
+        assert image is not None
+        ready = await make().ready(image, stated(["first"]), on_progress=quiet)
+        shown = run(docker_client, ready.image_id, "sh", "-c", "cat /seen; ls /triggered 2>/dev/null; true")
+        bounding, privileges, *rest = shown.split("\n")
+        assert int(bounding.split()[1], 16).bit_count() == len(CAPABILITIES)
+        assert privileges.split() == ["NoNewPrivs:", "1"]
+        assert rest == ["lo", "4096", ""]
         docker_client.remove_image(ready.image_id, force=True)
     finally:
         docker_client.remove_image(name)

@@ -191,7 +191,6 @@ ELSEWHERE: dict[Step, str] = {
     Step.UNMADE: "tests/daemon/test_sandboxes.py",
     Step.FETCH_SOURCE: "tests/sources/test_mirrors.py",
     Step.STORE_UPLOAD: "tests/sources/test_uploads.py",
-    Step.BUILD_ENVIRONMENT: "tests/environments/test_killed.py",
     Step.REMOVE_IMAGE: "tests/environments/test_killed.py",
     Step.TELEMETRY: "tests/daemon/test_telemetry.py",
     **dict.fromkeys(

@@ -165,3 +165,9 @@ def test_sizes_are_quantities_or_bytes_and_nothing_else(file: Path) -> None:
     assert retention.free_bytes == 512 * 1024**2
     assert "retention.min_free_bytes" in refusal(file, "[retention]\nmin_free_bytes = 'much'")
     assert "retention.runs_days" in refusal(file, "[retention]\nruns_days = -1")
+
+
+def test_a_user_that_cannot_be_is_refused(file: Path) -> None:
+    assert loaded(file, '[containers]\nuser = "1000:1000"\n').settings.containers.user == "1000:1000"
+    assert "containers.user" in refusal(file, '[containers]\nuser = "a b"\n')
+    assert "containers.max_processes" in refusal(file, RUNSD_CONTAINERS__MAX_PROCESSES="3")

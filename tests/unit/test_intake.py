@@ -187,3 +187,27 @@ def test_what_a_patch_does_not_name_stays(base: dict[str, Any], patch: dict[str,
         k: v for k, v in base.items() if k not in patch
     }
     assert not [key for key, value in patch.items() if value is None and key in result]
+
+
+CONFINED = Settings.model_validate({"containers": {"user": "1000:1000", "allow_root": False}})
+
+
+def test_a_run_that_names_no_user_gets_the_hosts() -> None:
+    assert accept(spec(), CONFINED, HOST).user == "1000:1000"
+    assert accept(spec(user="1001"), CONFINED, HOST).user == "1001"
+    assert accept(spec(), LIMITED, HOST).user is None
+
+
+@pytest.mark.parametrize("user", ["0", "00", "0:1000", "root", "root:root", "nobody"])
+def test_where_nobody_may_be_root_a_user_is_another_number(user: str) -> None:
+    assert "as a number" in objections(CONFINED, user=user)[("user",)]
+    assert accept(spec(user=user), LIMITED, HOST).user == user
+
+
+def test_where_nobody_may_be_root_the_images_own_user_does_not_do() -> None:
+    confined = Settings.model_validate({"containers": {"allow_root": False}})
+    assert objections(confined).keys() == {("user",)}
+
+
+def test_an_image_that_is_not_allowed_is_refused_with_who_could_allow_it() -> None:
+    assert "images.allow" in objections(image="busybox")[("image",)]
