@@ -42,7 +42,7 @@ class RunQuery(Query):
     """Which runs to list; ``status`` and ``label`` may be repeated."""
 
     status: list[Status] = []
-    label: list[Annotated[str, AfterValidator(_label)]] = []
+    label: Annotated[list[Annotated[str, AfterValidator(_label)]], Field(max_length=64)] = []
     name: str | None = None
     task: str | None = None
     created_after: AwareDatetime | None = None

@@ -1,6 +1,7 @@
 """A disk that fills up: new runs are refused with the reason, and nothing of the accepted ones is lost."""
 
 import json
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -102,8 +103,16 @@ def test_too_little_space_stops_new_runs_and_nothing_else(house: Furnish) -> Non
         daemon.until(running.id, "run.running")
         key = {"headers": {"Idempotency-Key": "once"}}
         queued = home.post("true", **key).json()["id"]
-        home.disk.fill(leave=12 * MIB)
-        assert home.shows("degraded")
+
+        def upload() -> Iterator[bytes]:
+            yield tarfile.TarInfo("a").tobuf()
+            home.disk.fill(leave=12 * MIB)
+            assert home.shows("degraded")
+            yield bytes(1024)
+
+        tar = {"Content-Type": "application/x-tar"}
+        sent = daemon.http.post("/v1/sources", content=upload(), headers=tar)
+        assert (sent.status_code, sent.json()["code"]) == (503, "disk")
         problem = home.refused()
         assert problem["code"] == "disk"
         for said in (str(home.disk.path), "are free", "16.0 MiB are wanted", "free some space"):

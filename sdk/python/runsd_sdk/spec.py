@@ -32,6 +32,10 @@ _LABEL_KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?", re
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?", re.ASCII)
 _RETRY_ON = re.compile(r"exited(?::\d{1,3})?|oom_killed|deadline_exceeded|image_pull_failed|lost", re.ASCII)
+# execve(2): of one argument or variable Linux takes 128 KiB, its end included.
+_MOST_TEXT_BYTES = 128 * 1024 - 1
+_MOST_PATH_BYTES = 4095
+_MOST_ENV_BYTES = 1024**2
 _KEPT_BY_SYSTEM = ("/proc", "/sys", "/dev", "/run/secrets", "/run/runsd")
 
 
@@ -47,19 +51,33 @@ def _image(value: str) -> str:
 def _no_nul(value: str) -> str:
     if "\0" in value:
         raise ValueError("a NUL byte cannot be passed to a program; remove it")
+    if len(value.encode()) > _MOST_TEXT_BYTES:
+        raise ValueError(
+            "no program takes a text of 128 KiB or more; put it into a file, on a volume for example"
+        )
     return value
 
 
 def _env(value: dict[str, str]) -> dict[str, str]:
-    for key in value:
+    for key, text in value.items():
         if not key or "=" in key or "\0" in key:
-            raise ValueError(f"{key!r} is not a variable name; it must not be empty or hold '=' or NUL")
+            raise ValueError(f"{key[:80]!r} is not a variable name; it must not be empty or hold '=' or NUL")
+        if len(f"{key}={text}".encode()) > _MOST_TEXT_BYTES:
+            raise ValueError(
+                f"{key[:80]!r} is longer than 128 KiB, which no program takes; put it into a file"
+            )
+    if sum(len(key) + len(text) for key, text in value.items()) > _MOST_ENV_BYTES:
+        raise ValueError("all variables together are more than 1 MiB; put them into a file")
     return value
 
 
 def _absolute(value: str) -> str:
     if not value.startswith("/") or re.search(r"[\0-\x1f\x7f]", value):
-        raise ValueError(f"{value!r} is not an absolute path; start it with '/'")
+        raise ValueError(f"{value[:80]!r} is not an absolute path; start it with '/'")
+    if len(value.encode()) > _MOST_PATH_BYTES:
+        raise ValueError(
+            f"{value[:80]!r}… is longer than {_MOST_PATH_BYTES} bytes, which no system call takes"
+        )
     if ".." in value.split("/"):
         raise ValueError(f"{value!r} must not contain '..'; write the path it means")
     return posixpath.normpath("/" + value.lstrip("/"))
@@ -168,7 +186,10 @@ class Retries(Body):
     limit: Annotated[int, Field(ge=0, le=10)] = 0
     backoff_seconds: Annotated[int | float, Field(ge=0, le=3600)] = 1
     max_backoff_seconds: Annotated[int | float, Field(ge=0, le=86_400)] = 60
-    on: list[Annotated[str, _matching(_RETRY_ON, "a cause of retries; see the documentation of 'on'")]] = [
+    on: Annotated[
+        list[Annotated[str, _matching(_RETRY_ON, "a cause of retries; see the documentation of 'on'")]],
+        Field(max_length=64),
+    ] = [
         "exited",
         "oom_killed",
         "image_pull_failed",
