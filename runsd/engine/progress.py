@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from runsd.engine.port import PullProgress
+from runsd.engine.transport import MOST_SAID
 from runsd.errors import EngineRefused, EngineUnavailable
 
 _COMPLETE = ("Download complete", "Verifying Checksum", "Extracting", "Pull complete")
@@ -34,7 +35,7 @@ class Layers:
         Raises EngineRefused with the Engine's sentence when the event says that the pull failed.
         """
         if failure := event.get("error"):
-            raise EngineRefused(str(failure))
+            raise EngineRefused(str(failure)[:MOST_SAID])
         status, layer = str(event.get("status", "")), str(event.get("id", ""))
         detail = event.get("progressDetail") or {}
         if status == "Downloading" and "total" in detail:

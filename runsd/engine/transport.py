@@ -265,6 +265,9 @@ def _written(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
 
 
+MOST_SAID = 4096
+"""How much of the Engine's sentence is kept, in characters: it may be a registry's, and so anybody's."""
+
 _ERROR_OF: Mapping[int, type[EngineError]] = {404: EngineNotFound, 409: EngineConflict}
 
 
@@ -276,7 +279,7 @@ async def _accept(answer: aiohttp.ClientResponse) -> None:
         message = str(json.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
         message = text.strip() or f"HTTP {answer.status} {answer.reason}"
-    raise _ERROR_OF.get(answer.status, EngineRefused)(message.strip(), status=answer.status)
+    raise _ERROR_OF.get(answer.status, EngineRefused)(message.strip()[:MOST_SAID], status=answer.status)
 
 
 async def _decoded(answer: aiohttp.ClientResponse) -> Any:

@@ -1,10 +1,9 @@
 """Build system: what a source distribution says of its own making (PEP 517, 518), as its pyproject.toml."""
 
-import tomllib
 from dataclasses import dataclass
 from typing import Any
 
-from runsd.environments import requirements, standards
+from runsd.environments import requirements, standards, toml
 from runsd.errors import DependenciesFailed
 
 _WHERE = "[build-system] of its pyproject.toml"
@@ -30,7 +29,7 @@ def read(pyproject: bytes | None) -> BuildSystem:
     if pyproject is None:
         return BuildSystem()
     try:
-        table = tomllib.loads(pyproject.decode("utf-8-sig")).get("build-system")
+        table = toml.parsed(pyproject.decode("utf-8-sig")).get("build-system")
         if table is None:
             return BuildSystem()
         return _understood(table)

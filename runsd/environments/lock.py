@@ -5,14 +5,13 @@ are equal texts. A package has wheels for one Python on one platform, or, where 
 """
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from runsd.environments import standards
+from runsd.environments import standards, toml
 from runsd.errors import DependenciesFailed
 
 
@@ -75,9 +74,9 @@ def resolved(text: str, allowed: Mapping[str, frozenset[str]]) -> str:
 def read(text: str) -> list[Package]:
     """Read a lock. Raises DependenciesFailed for one that names anything but files with their hashes."""
     try:
-        document = tomllib.loads(text)
+        document = toml.parsed(text)
         return [_package(package) for package in document.get("packages", [])]
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError) as failure:
+    except (KeyError, TypeError, ValueError, AttributeError) as failure:
         raise DependenciesFailed(f"cannot read the lock: {failure!r}") from failure
 
 

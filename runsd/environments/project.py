@@ -1,12 +1,12 @@
 """A source's own word on what it needs: its requirements file, pyproject.toml or uv.lock, as bytes."""
 
+import asyncio
 import posixpath
-import tomllib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from runsd.environments import requirements, standards
+from runsd.environments import requirements, standards, toml
 from runsd.environments.requirements import Included, Requirements
 from runsd.errors import DependenciesFailed
 
@@ -27,7 +27,7 @@ async def read(path: str, fetch: Fetch) -> Requirements:
         case "uv.lock":
             return Requirements(uv_lock=text)
         case "pyproject.toml":
-            return pyproject(text, path)
+            return await asyncio.to_thread(pyproject, text, path)
         case _:
             return await _requirements(path, text, fetch)
 
@@ -73,7 +73,7 @@ def _indexes(lines: tuple[str, ...], uv: Mapping[str, Any], where: str) -> tuple
 
 
 async def _requirements(path: str, text: str, fetch: Fetch) -> Requirements:
-    found, included = requirements.requirements_file(text, path)
+    found, included = await asyncio.to_thread(requirements.requirements_file, text, path)
     waiting = [(path, one) for one in included]
     seen = {path}
     while waiting:
@@ -84,7 +84,8 @@ async def _requirements(path: str, text: str, fetch: Fetch) -> Requirements:
         seen.add(target)
         if len(seen) > _MOST_FILES:
             raise _cannot(path, f"it names more than {_MOST_FILES} files")
-        more, further = requirements.requirements_file(await _text(target, fetch, named_by=base), target)
+        text = await _text(target, fetch, named_by=base)
+        more, further = await asyncio.to_thread(requirements.requirements_file, text, target)
         if one.as_constraints:
             more = replace(more, lines=(), constraints=more.constraints + more.lines)
             further = [replace(each, as_constraints=True) for each in further]
@@ -116,8 +117,8 @@ async def _text(path: str, fetch: Fetch, *, named_by: str | None) -> str:
 
 def _toml(text: str, where: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as failure:
+        return toml.parsed(text)
+    except ValueError as failure:
         raise _cannot(where, str(failure)) from failure
 
 

@@ -15,8 +15,11 @@ from runsd.environments import standards
 from runsd.errors import DependenciesFailed
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_HASH = re.compile(r"\s+--hash(?:=|\s+)(?P<hash>\S+)")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#")
+_HASH = re.compile(r"(?<=\s)--hash(?:=|\s+)(?P<hash>\S+)")
 _ELSEWHERE = re.compile(r"[./~]|[a-z]+[:+]", re.IGNORECASE)  # a path, an address, a repository
+_MOST_CHARS = 4096
+_MOST_LINES = 10_000
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -75,10 +78,14 @@ def stated(dependencies: Iterable[str]) -> Requirements:
 
 def requirement(text: str, where: str) -> str:
     """Write one PEP 508 requirement anew. Raises DependenciesFailed, and says where, for anything else."""
+    if len(text) > _MOST_CHARS:
+        raise _unreadable(text, where, f"it is longer than {_MOST_CHARS} characters")
     if _CONTROL.search(text) or "${" in text:  # uv would put variables of its environment in their places
         raise _unreadable(text, where, "variables and control characters are not allowed")
     try:
         understood = standards.Requirement(text)
+    except RecursionError as failure:
+        raise _unreadable(text, where, "it is nested too deep") from failure
     except standards.InvalidRequirement as failure:
         said = f"{str(failure).partition(chr(10))[0]}; write a name, as in numpy>=1.24"
         if _ELSEWHERE.match(text):
@@ -131,7 +138,9 @@ class Included:
 def requirements_file(text: str, where: str) -> tuple[Requirements, list[Included]]:
     """Understand pip's format, and return what it says and which further files it names."""
     found, included = Requirements(), list[Included]()
-    for line in _logical_lines(text):
+    for number, line in enumerate(_logical_lines(text)):
+        if number == _MOST_LINES:
+            raise _unreadable(line, where, f"the file has more than {_MOST_LINES:,} lines")
         if line.startswith("-"):
             option, _, value = re.sub(r"^(--?[A-Za-z-]+)\s*=?\s*", r"\1=", line).partition("=")
             if len(option) > 2 and not option.startswith("--"):  # -rother.txt
@@ -181,7 +190,8 @@ def _names(value: str) -> Iterable[str]:
 def _logical_lines(text: str) -> Iterable[str]:
     joined = re.sub(r"\\\r?\n", " ", text)
     for line in re.split(r"\r?\n", joined):
-        if stripped := re.sub(r"(^|\s+)#.*$", "", line).strip():
+        comment = _COMMENT.search(line)
+        if stripped := line[: comment.start() if comment else None].strip():
             yield stripped
 
 

@@ -1,11 +1,10 @@
 """A uv.lock: what it pins for one Python on one platform."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runsd.environments import requirements, standards
+from runsd.environments import requirements, standards, toml
 from runsd.environments.requirements import Requirements
 from runsd.errors import DependenciesFailed
 
@@ -22,7 +21,7 @@ def pins(text: str, markers: Mapping[str, str]) -> Requirements:
     Raises DependenciesFailed for what does not come from an index or as a wheel over https.
     """
     try:
-        document = tomllib.loads(text)
+        document = toml.parsed(text)
         if document.get("version") != 1:
             raise _cannot(f"its version is {document.get('version')!r}, and only 1 is understood")
         return _Walk(document, markers).all()

@@ -13,7 +13,7 @@ from runsd.sources.address import Address
 from runsd.sources.credential import key_file
 
 _PIECE = 128 * 1024
-_MOST_SAID = 64 * 1024
+_MOST_SAID = 8 * 1024
 _MOST_ANSWERED = 64 * 1024**2
 _GRACE_S = 2.0  # in which git removes its lock files
 _SETTINGS: Final = (

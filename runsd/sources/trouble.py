@@ -8,8 +8,9 @@ from runsd.sources.address import Address
 
 _LONGEST = 300
 _SHORTEST_SECRET = 4  # nobody's token, and in too many words
-_USERINFO = re.compile(r"(\w+://)[^/@\s']*@")
-_NOISE = re.compile(r"^(hint|warning|remote: (Counting|Compressing|Enumerating|Total)|From |\s*$|.*\d+% )")
+# What a server says is matched as well: nothing here may take a time that grows much faster than its length.
+_USERINFO = re.compile(r"(://)[^/@\s']*@")
+_NOISE = re.compile(r"^(hint|warning|remote: (Counting|Compressing|Enumerating|Total)|From |\s*$|.*\d% )")
 
 UNADVERTISED: Final = re.compile(
     r"unadvertised object|not our ref|couldn't find remote ref|dumb http transport does not support shallow"

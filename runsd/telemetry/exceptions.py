@@ -15,8 +15,8 @@ from runsd.telemetry.facts import Raised, Signal, Span
 MOST_DISTINCT = 100
 _MOST_KNOWN = 8192
 _MOST_LEAVING = 32
-# Python's frames, and those of Java and JavaScript.
-_PLACE = re.compile(r'^\s*(File ".*", line \d+, in .*|at .*)$', re.MULTILINE)
+# Python's frames, and those of Java and JavaScript. To skip lines too would take a quadratic time.
+_PLACE = re.compile(r'^[ \t]*(File ".*", line \d+, in .*|at .*)$', re.MULTILINE)
 _OTHER = {Signal.TRACES: Signal.LOGS, Signal.LOGS: Signal.TRACES}
 
 
