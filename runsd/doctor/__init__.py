@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from runsd.clock import Clock, now_us
-from runsd.doctor import databases, engine, host, programs, service, telemetry
+from runsd.doctor import databases, engine, host, isolation, programs, service, telemetry
 from runsd.doctor.engine import Answers
 from runsd.doctor.finding import Finding, Subject, Verdict, failure
 from runsd.errors import EngineRefused, EngineUnavailable
@@ -38,6 +38,8 @@ ENGINE_CHECKS: Final[tuple[Callable[[Subject, Answers], Finding], ...]] = (
     engine.limits,
     engine.usage,
     engine.bridge,
+    isolation.isolation,
+    isolation.neighbours,
     telemetry.telemetry,
     engine.storage,
     engine.disk,

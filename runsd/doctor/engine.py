@@ -23,13 +23,17 @@ from runsd.errors import EngineNotFound, EngineUnavailable
 RESTART = "read `journalctl -u docker`, then `sudo systemctl restart docker`"
 _MOST_SKEW_S = 2.0
 _INTERFACES = Path("/sys/class/net")
-_DAEMON_JSON = "/etc/docker/daemon.json"
+DAEMON_JSON = "/etc/docker/daemon.json"
 _BRIDGE_NAME = "com.docker.network.bridge.name"
+_ICC = "com.docker.network.bridge.enable_icc"
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the Engine said of itself. ``skew_s`` is how far its clock is ahead of ours."""
+    """What the Engine said of itself. ``skew_s`` is how far its clock is ahead of ours.
+
+    With ``icc`` (inter-container communication) containers of the network bridge reach each other.
+    """
 
     facts: EngineFacts
     skew_s: float
@@ -39,6 +43,9 @@ class Answers:
     swarm: bool
     bridge: str | None
     gateway: str | None
+    icc: bool
+    seccomp: bool
+    runtimes: Collection[str]
     exact_usage: bool
     images: Sequence[FoundImage]
 
@@ -139,7 +146,7 @@ def usage(subject: Subject, said: Answers) -> Finding:
     if said.facts.cgroup_driver != "cgroupfs":
         why = "the Engine's driver lets nobody else make a cgroup for a container"
         remedy = (
-            f'for exact figures set "exec-opts": ["native.cgroupdriver=cgroupfs"] in {_DAEMON_JSON}'
+            f'for exact figures set "exec-opts": ["native.cgroupdriver=cgroupfs"] in {DAEMON_JSON}'
             " and restart the Engine"
         )
     elif local_socket(subject.settings.engine.host) is None:
@@ -162,7 +169,7 @@ def bridge(subject: Subject, said: Answers) -> Finding:
         return failure(
             "network",
             "the Engine has no bridge network: only runs with network none can start",
-            f'remove "bridge": "none" from {_DAEMON_JSON} and restart the Engine',
+            f'remove "bridge": "none" from {DAEMON_JSON} and restart the Engine',
         )
     local = local_socket(subject.settings.engine.host) is not None and not said.rootless
     if local and not (_INTERFACES / said.bridge).exists():
@@ -190,7 +197,7 @@ def disk(subject: Subject, said: Answers) -> Finding:
     root = Path(said.facts.root_dir)
     if local_socket(subject.settings.engine.host) is None or not root.exists():
         return ok("engine disk", f"the Engine keeps its images at {root}, out of sight from here")
-    remedy = "free some: `docker image prune`, or move it with data-root in " + _DAEMON_JSON
+    remedy = "free some: `docker image prune`, or move it with data-root in " + DAEMON_JSON
     return judged_space("engine disk", root, remedy)
 
 
@@ -218,7 +225,7 @@ def live_restore(_: Subject, said: Answers) -> Finding:
     return warning(
         "live restore",
         "off: a restart or an upgrade of the Engine ends running containers",
-        f'set "live-restore": true in {_DAEMON_JSON} and `systemctl reload docker` (not with Swarm mode)',
+        f'set "live-restore": true in {DAEMON_JSON} and `systemctl reload docker` (not with Swarm mode)',
     )
 
 
@@ -251,6 +258,9 @@ async def _answers(transport: Transport, clock: Clock) -> Answers:
         swarm=info.get("Swarm", {}).get("LocalNodeState") == "active",
         bridge=None if network is None else str(network["Options"].get(_BRIDGE_NAME, "docker0")),
         gateway=None if network is None else facts.gateway(network),
+        icc=network is not None and network["Options"].get(_ICC, "true") == "true",
+        seccomp=any(option.startswith("name=seccomp") for option in info.get("SecurityOptions") or ()),
+        runtimes=tuple(info.get("Runtimes") or ()),
         exact_usage=await Cgroups.detect(described, transport.host) is not None,
         images=[facts.found_image(entry) for entry in await transport.json("GET", "/images/json")],
     )

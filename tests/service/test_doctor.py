@@ -30,6 +30,7 @@ from runsd.doctor import (
     Verdict,
     engine,
     examine,
+    isolation,
     overall,
     programs,
     report,
@@ -174,6 +175,22 @@ def test_a_clock_that_is_off_is_a_warning(subject: Subject) -> None:
         assert found.verdict is Verdict.WARNING
         assert "5.0 s" in found.said
         assert direction in found.said
+
+
+def test_runs_that_can_reach_each_other_are_a_warning(subject: Subject, answers: Answers) -> None:
+    found = isolation.neighbours(subject, replace(answers, icc=True))
+    assert (found.verdict, '"icc": false' in (found.remedy or "")) == (Verdict.WARNING, True)
+    assert isolation.neighbours(subject, replace(answers, icc=False)).verdict is Verdict.OK
+
+
+def test_an_engine_that_confines_less_than_it_should(
+    subject: Subject, answers: Answers, tmp_path: Path, engine_host: str
+) -> None:
+    assert isolation.isolation(subject, answers).verdict is Verdict.OK
+    assert isolation.isolation(subject, replace(answers, seccomp=False)).verdict is Verdict.WARNING
+    other = subject_of(tmp_path, engine_host, **{"containers.runtime": "none-such"})
+    found = isolation.isolation(other, answers)
+    assert (found.verdict, "runc" in found.said) == (Verdict.FAILURE, True)
 
 
 def test_a_promise_beyond_what_the_engine_has(tmp_path: Path, engine_host: str) -> None:

@@ -1,0 +1,36 @@
+"""What keeps runs apart, from the host and from each other, as far as it is the Engine's to give."""
+
+from runsd.doctor.engine import DAEMON_JSON, Answers
+from runsd.doctor.finding import Finding, Subject, failure, ok, warning
+
+
+def isolation(subject: Subject, said: Answers) -> Finding:
+    """Say whether the Engine can make containers as confined as runsd asks for."""
+    runtime = subject.settings.containers.runtime
+    if runtime is not None and runtime not in said.runtimes:
+        known = ", ".join(sorted(said.runtimes))
+        return failure(
+            "isolation",
+            f"the Engine has no runtime {runtime} (it has {known}): every run fails at its start",
+            f"install it and name it among the runtimes in {DAEMON_JSON}, or remove containers.runtime",
+        )
+    if not said.seccomp:
+        return warning(
+            "isolation",
+            "the Engine filters no system calls: a run reaches more of the host's kernel than it needs",
+            f'remove "seccomp-profile": "unconfined" from {DAEMON_JSON}, or use a kernel with seccomp',
+        )
+    return ok(
+        "isolation", f"system calls are filtered, and runs are started by {runtime or 'the default runtime'}"
+    )
+
+
+def neighbours(_: Subject, said: Answers) -> Finding:
+    """Say whether runs of the default network can reach each other."""
+    if not said.icc:
+        return ok("neighbours", "runs of the network bridge cannot reach each other")
+    return warning(
+        "neighbours",
+        "runs of the network bridge can reach each other, whosever they are",
+        f'set "icc": false in {DAEMON_JSON} and restart the Engine',
+    )
