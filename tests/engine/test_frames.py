@@ -50,6 +50,24 @@ def test_a_cut_inside_a_frame_is_never_an_end(sent: list[Piece], data: st.DataOb
             demultiplexer.finish()
 
 
+@given(st.binary(max_size=80), st.integers(1, 20))
+def test_any_bytes_are_pieces_or_refused_however_they_are_cut(wire: bytes, size: int) -> None:
+    assert taken([wire]) == taken([wire[at : at + size] for at in range(0, len(wire), size)])
+
+
+def taken(chunks: list[bytes]) -> tuple[list[Piece], str]:
+    """Return what was read of a stream, and what was said at its end."""
+    demultiplexer, got = Demultiplexer(), []
+    try:
+        for chunk in chunks:
+            got += demultiplexer.feed(chunk)
+        demultiplexer.finish()
+    except (EngineRefused, EngineUnavailable) as failure:
+        # What came in the same chunk as the trouble is not handed on.
+        return [], str(failure)
+    return joined(got), "whole"
+
+
 def test_a_payload_is_handed_on_before_its_frame_is_complete() -> None:
     demultiplexer = Demultiplexer()
     assert demultiplexer.feed(b"\2\0\0\0\0\0\0\5ab") == [(Stream.STDERR, b"ab")]

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runsd_sdk.quantity import (
     MAX_CPU_MILLI,
+    MAX_MEMORY_BYTES,
     MIN_CPU_MILLI,
     MIN_MEMORY_BYTES,
     cpu_milli,
@@ -102,6 +103,15 @@ def test_any_text_is_a_quantity_or_a_value_error(text: str) -> None:
     for parse in (cpu_milli, memory_bytes, gpu_count):
         try:
             assert parse(text) >= 0
+        except ValueError as error:
+            assert str(error)
+
+
+@given(st.integers() | st.floats() | st.from_regex(r"[0-9.eE+-]{1,40}[a-zA-Z]{0,2}", fullmatch=True))
+def test_any_number_is_a_quantity_within_bounds_or_a_value_error(value: str | float) -> None:
+    for parse, most in ((cpu_milli, MAX_CPU_MILLI), (memory_bytes, MAX_MEMORY_BYTES), (gpu_count, 999)):
+        try:
+            assert 0 <= parse(value) <= most
         except ValueError as error:
             assert str(error)
 

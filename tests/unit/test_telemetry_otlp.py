@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
 from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
@@ -221,6 +222,29 @@ def test_a_good_document_with_junk_somewhere_is_read_or_refused(signal: Signal, 
     assert all(math.isfinite(point.value) for point in batch.points)
 
 
+def _protobuf(signal: Signal) -> bytes:
+    request = {Signal.TRACES: ExportTraceServiceRequest, Signal.METRICS: ExportMetricsServiceRequest}[
+        signal
+    ]()
+    said = json_format.ParseDict(GOOD[signal], request, ignore_unknown_fields=True)
+    return bytes(said.SerializeToString())
+
+
+changes = st.lists(st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=9)), min_size=1, max_size=4)
+
+
+@given(st.sampled_from([Signal.TRACES, Signal.METRICS]), changes)
+def test_a_good_payload_with_other_bytes_somewhere_is_read_or_refused(
+    signal: Signal, changes: list[tuple[int, bytes]]
+) -> None:
+    body = bytearray(_protobuf(signal))
+    for at, other in changes:
+        body[at % len(body) : at % len(body) + len(other)] = other
+    with suppress(BadPayload):
+        batch = decode(signal, bytes(body), Encoding.PROTOBUF)
+        assert all(math.isfinite(point.value) for point in batch.points)
+
+
 def _places(node: Any) -> Any:
     for key, value in node.items() if isinstance(node, dict) else enumerate(node):
         yield node, key
@@ -247,6 +271,17 @@ PACKED = gzip.compress(b"abc")
 def test_what_is_not_one_whole_member_is_refused(body: bytes) -> None:
     with pytest.raises(BadPayload):
         unpacked(body, 1000)
+
+
+@given(changes)
+def test_a_packed_body_with_other_bytes_somewhere_is_unpacked_within_the_bound_or_refused(
+    changes: list[tuple[int, bytes]],
+) -> None:
+    body = bytearray(gzip.compress(b"abc" * 2000))
+    for at, other in changes:
+        body[at % len(body) : at % len(body) + len(other)] = other
+    with suppress(BadPayload, TooLarge):
+        assert len(unpacked(bytes(body), 1000)) <= 1000
 
 
 # Answers
