@@ -44,7 +44,7 @@ def _passed() -> socket.socket | None:
     if number != "1":
         raise NotNow(f"cannot use {number} passed sockets: exactly one is expected; check runsd.socket")
     passed = socket.socket(fileno=_FIRST_PASSED)
-    # Whoever reaches a socket of runsd is root on this host: only a Unix socket has a group and a mode.
+    # Whoever reaches a socket of runsd may start containers: only a Unix socket has a group and a mode.
     if passed.family != socket.AF_UNIX or not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         passed.close()
         raise NotNow("cannot use the passed socket: it is no listening Unix socket; check runsd.socket")

@@ -1,0 +1,59 @@
+"""A host whose administrator lets runs do as little as possible: they still run."""
+
+import io
+import tarfile
+
+import images
+import pytest
+
+from tests.conftest import Serve
+
+PROGRAM = b"""
+import logging, os, pathlib
+
+def write(path):
+    try:
+        pathlib.Path(path, "file").write_text("x")
+    except OSError as failure:
+        return type(failure).__name__
+    return "written"
+
+def f():
+    logging.getLogger().exception("noted", exc_info=ValueError("kept"))
+    status = pathlib.Path("/proc/self/status").read_text()
+    effective = status.partition("CapEff:")[2].split()[0]
+    places = (".", "/", "/var/tmp", "/tmp", "/dev/shm")
+    return os.getuid(), int(effective, 16), [write(path) for path in places]
+"""
+
+
+@pytest.mark.usefixtures("python_image")
+def test_where_nobody_is_root_and_files_are_read_only_programs_give_their_results(
+    serve: Serve,
+) -> None:
+    with serve(
+        RUNSD_CONTAINERS__USER="1000:1000",
+        RUNSD_CONTAINERS__ALLOW_ROOT="false",
+        RUNSD_CONTAINERS__READ_ONLY="true",
+        RUNSD_CONTAINERS__RUNTIME="io.containerd.runc.v2",
+    ) as daemon:
+        source = daemon.http.post(
+            "/v1/sources", content=_packed(), headers={"Content-Type": "application/x-tar"}
+        ).json()
+        result = daemon.client.create_and_wait(
+            timeout=60, image=images.PYTHON, source={"upload": source["id"]}, network="none",
+            python={"entrypoint": {"function": "main.py:f"}}, resources={"requests": {"memory": "64Mi"}},
+        )  # fmt: skip
+        assert result.return_value == [1000, 0, ["OSError", "OSError", "OSError", "written", "written"]]
+        assert [problem.message for problem in result.problems] == ["kept"]
+        answer = daemon.http.post("/v1/runs", json=daemon.spec("true", user="root"))
+        assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["user"])
+
+
+def _packed() -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        entry = tarfile.TarInfo("main.py")
+        entry.size = len(PROGRAM)
+        tar.addfile(entry, io.BytesIO(PROGRAM))
+    return made.getvalue()
