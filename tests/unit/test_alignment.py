@@ -51,7 +51,9 @@ def test_of_numbered_lines_every_place_is_found_or_known_to_be_gone(data: st.Dat
     else:
         assert new == WHOLE[first * LINE :]
         assert there < PROOF_BYTES
-        assert doubt is not Doubt.GONE or there < LINE  # no record begins with the line that is stored in part
+        assert (
+            doubt is not Doubt.GONE or there < LINE
+        )  # no record begins with the line that is stored in part
         assert doubt is not Doubt.UNCERTAIN or 0 < stored < 2 * PROOF_BYTES or there > 0
 
 
