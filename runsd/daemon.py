@@ -49,6 +49,7 @@ from runsd.store.projects import Projects
 from runsd.store.retention import Retention
 from runsd.store.runs import Runs
 from runsd.store.secrets import Secrets
+from runsd.store.tasks import Tasks
 from runsd.store.timers import Reading, Timers
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
@@ -276,6 +277,7 @@ async def _serve(
             projects=projects,
             keys=keys,
             events=Events(db),
+            tasks=Tasks(db, clock=clock, new_id=new_id),
             volumes=volumes,
             webhooks=Webhooks(db, keyring, clock=clock, new_id=new_id),
             deliveries=deliveries,

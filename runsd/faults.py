@@ -35,6 +35,7 @@ class Step(StrEnum):
     DELETE_SECRET = "delete_secret"  # commit: a secret is gone  # noqa: S105
     RESEAL_SECRETS = "reseal_secrets"  # commit: all are encrypted with the newest key
     DROP_KEYS = "drop_keys"  # file: the older ones are gone
+    TASK = "task"  # commit: a task is made, changed or deleted
     FETCH_SOURCE = "fetch_source"  # git: a repository's mirror has the commit that a run needs
     STORE_UPLOAD = "store_upload"  # file: a source that was sent is there, whole
     ADMIT = "admit"  # commit: an attempt is made

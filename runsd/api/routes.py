@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import BaseModel
-from runsd_sdk import host, key, project, run, secret, spec, webhook
+from runsd_sdk import host, key, project, run, secret, spec, task, webhook
 from runsd_sdk.wire import Answer
 
 from runsd.access import Access
@@ -18,6 +18,7 @@ from runsd.api import (
     secrets,
     sources,
     system,
+    tasks,
     usage,
     volumes,
     webhooks,
@@ -57,6 +58,7 @@ _DELIVERY: Final = f"{_WEBHOOK}/deliveries/{{delivery}}"
 _KEY: Final = "/v1/keys/{id}"
 _PROJECT: Final = "/v1/projects/{name}"
 READ, WRITE, ADMIN = Access.READ, Access.WRITE, Access.ADMIN
+_TASK: Final = "/v1/tasks/{id}"
 
 ROUTES: Final = (
     Route("POST", "/v1/runs", runs.create, run.Run, spec.RunSpec, status=201, keyed=True, access=WRITE),
@@ -111,6 +113,16 @@ ROUTES: Final = (
     ),
     Route("GET", _DELIVERY, webhooks.delivery, webhook.Delivery, access=READ),
     Route("POST", f"{_DELIVERY}/redeliver", webhooks.redeliver, webhook.Delivery, access=WRITE),
+    Route("POST", "/v1/tasks", tasks.create, task.Task, task.TaskSpec, status=201, keyed=True, access=WRITE),
+    Route("GET", "/v1/tasks", tasks.page, task.TaskList, access=READ),
+    Route("GET", _TASK, tasks.get, task.Task, access=READ),
+    Route("PATCH", _TASK, tasks.change, task.Task, task.TaskPatch, access=WRITE),
+    Route("DELETE", _TASK, tasks.delete, None, status=204, access=WRITE),
+    Route("GET", f"{_TASK}/versions", tasks.versions, task.TaskVersionList, access=READ),
+    Route(
+        "POST", f"{_TASK}/trigger", tasks.trigger, run.Run, runs.Overrides,
+        status=201, keyed=True, access=WRITE,
+    ),
     Route("POST", "/v1/sources", sources.create, host.Source, takes=sources.TAR, status=201, access=WRITE),
     Route("GET", "/v1/sources/{id}", sources.get, host.Source, access=READ),
     Route(

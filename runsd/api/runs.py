@@ -23,7 +23,7 @@ from runsd.errors import Conflicting, Location
 from runsd.signals import woken
 from runsd.store.listing import RunFilter
 from runsd.store.returned import Returned
-from runsd.store.runs import NOTHING_KEPT, Kept, Submission
+from runsd.store.runs import NOTHING_KEPT, Kept, Submission, TaskRef
 from runsd.supervise.verdict import elsewhere
 from runsd.telemetry.view import named
 from runsd.why import Surroundings, explain
@@ -63,13 +63,13 @@ class Overrides(RootModel[dict[str, Any]]):
 async def create(call: Call) -> Reply:
     """Accept a run."""
     spec: RunSpec = call.body
-    return await _submit(call, spec, spec.wire())
+    return await submit(call, spec, spec.wire())
 
 
 async def create_batch(call: Call) -> Reply:
     """Accept up to 1,000 runs, all or none."""
     services = call.services
-    specs = [_accepted(call, spec, at=("runs", n)) for n, spec in enumerate(call.body.runs)]
+    specs = [accepted_spec(call, spec, at=("runs", n)) for n, spec in enumerate(call.body.runs)]
     await programs.check_sources(call, specs, batch=True)
     await secrets.check(call, specs, batch=True)
     submission = Submission(
@@ -77,7 +77,7 @@ async def create_batch(call: Call) -> Reply:
     )
     accepted = await services.runs.submit(submission, check=services.disk.check)
     _announce(call, accepted.runs, replayed=accepted.replayed)
-    return Reply(RunBatch(data=accepted.runs), *_created(replayed=accepted.replayed))
+    return Reply(RunBatch(data=accepted.runs), *created(replayed=accepted.replayed))
 
 
 async def rerun(call: Call) -> Reply:
@@ -87,18 +87,20 @@ async def rerun(call: Call) -> Reply:
     said = merged(programs.fields_to_change(before.spec, call), patch)
     spec = validated(RunSpec, json.dumps(said).encode())
     kept = programs.kept(before, spec, patch)
-    return await _submit(call, spec, patch, rerun_of=before.id, kept=kept)
+    task = None if before.task is None else TaskRef(before.task, before.task_version)
+    return await submit(call, spec, patch, trigger="rerun", rerun_of=before.id, kept=kept, task=task)
 
 
 async def page(call: Call) -> Reply:
     """List runs, newest first."""
     query: RunQuery = call.query
+    task = None if query.task is None else await call.services.tasks.find(call.project, query.task)
     wanted = RunFilter(
         project=call.project,
         statuses=query.status,
         labels=[(key, value) for key, _, value in (label.partition("=") for label in query.label)],
         name=query.name,
-        task=query.task,
+        task=query.task if task is None else task.id,
         created_after_us=micros(query.created_after) if query.created_after else None,
         limit=query.limit,
         cursor=query.cursor,
@@ -233,6 +235,56 @@ async def why(call: Call) -> Reply:
     return Reply(answer)
 
 
+async def submit(
+    call: Call,
+    spec: RunSpec,
+    said: Any,
+    *,
+    trigger: str = "api",
+    rerun_of: str | None = None,
+    kept: Kept = NOTHING_KEPT,
+    task: TaskRef | None = None,
+) -> Reply:
+    """Accept one run, whoever started it; ``said`` is what stands for the request when it is repeated."""
+    services = call.services
+    full = accepted_spec(call, spec)
+    await programs.check_sources(call, [full])
+    await secrets.check(call, [full])
+    accepted = await services.runs.submit(
+        Submission(
+            call.project,
+            [full],
+            call.idempotency_key,
+            call.fingerprint(said),
+            rerun_of=rerun_of,
+            kept=kept,
+            trigger=trigger,
+            task=task,
+        ),
+        check=services.disk.check,
+    )
+    if not accepted.runs:
+        raise Conflicting(
+            "cannot repeat this request: the run that it made has been deleted; send a fresh key"
+        )
+    _announce(call, accepted.runs, replayed=accepted.replayed)
+    run = accepted.runs[0]
+    status, headers = created(replayed=accepted.replayed)
+    return Reply(run, status, {**headers, "Location": f"/v1/runs/{run.id}"})
+
+
+def accepted_spec(call: Call, spec: RunSpec, *, at: Location = ()) -> RunSpec:
+    """Fill in what this host and the project have for what was not said. Raises Refused."""
+    services = call.services
+    project = services.projects.get(call.project)
+    return intake.accept(spec, services.settings, services.largest_run, project=project, at=at)
+
+
+def created(*, replayed: bool) -> tuple[HTTPStatus, dict[str, str]]:
+    """Return the status and headers of an answer to what has been made, now or by an earlier request."""
+    return (HTTPStatus.OK, {"Idempotency-Replayed": "true"}) if replayed else (HTTPStatus.CREATED, {})
+
+
 def _instant(us: int | None) -> datetime | None:
     return None if us is None else instant(us)
 
@@ -252,41 +304,6 @@ async def _pulled(call: Call, run: Run) -> dict[str, int]:
     return told.data if told else {}
 
 
-async def _submit(
-    call: Call, spec: RunSpec, said: Any, *, rerun_of: str | None = None, kept: Kept = NOTHING_KEPT
-) -> Reply:
-    services = call.services
-    full = _accepted(call, spec)
-    await programs.check_sources(call, [full])
-    await secrets.check(call, [full])
-    accepted = await services.runs.submit(
-        Submission(
-            call.project,
-            [full],
-            call.idempotency_key,
-            call.fingerprint(said),
-            rerun_of=rerun_of,
-            kept=kept,
-            trigger="api" if rerun_of is None else "rerun",
-        ),
-        check=services.disk.check,
-    )
-    if not accepted.runs:
-        raise Conflicting(
-            "cannot repeat this request: the run that it made has been deleted; send a fresh key"
-        )
-    _announce(call, accepted.runs, replayed=accepted.replayed)
-    run = accepted.runs[0]
-    status, headers = _created(replayed=accepted.replayed)
-    return Reply(run, status, {**headers, "Location": f"/v1/runs/{run.id}"})
-
-
-def _accepted(call: Call, spec: RunSpec, *, at: Location = ()) -> RunSpec:
-    services = call.services
-    project = services.projects.get(call.project)
-    return intake.accept(spec, services.settings, services.largest_run, project=project, at=at)
-
-
 def _note_cancel(call: Call, run: Run) -> None:
     if run.status.terminal and run.reason is not None:
         call.services.metrics.count_outcome(run.status, run.reason)
@@ -303,7 +320,3 @@ def _announce(call: Call, runs: Sequence[Run], *, replayed: bool) -> None:
             log.info("runs.submitted", runs=[run.id for run in runs])
         call.services.metrics.submitted.inc(len(runs))
         call.services.signals.notify("queue", "events")
-
-
-def _created(*, replayed: bool) -> tuple[HTTPStatus, dict[str, str]]:
-    return (HTTPStatus.OK, {"Idempotency-Replayed": "true"}) if replayed else (HTTPStatus.CREATED, {})

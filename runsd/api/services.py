@@ -24,6 +24,7 @@ from runsd.store.projects import Projects
 from runsd.store.retention import Retention
 from runsd.store.runs import Runs
 from runsd.store.secrets import Secrets
+from runsd.store.tasks import Tasks
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
 from runsd.store.webhooks import Webhooks
@@ -52,6 +53,7 @@ class Services:
     projects: Projects
     keys: Keys
     events: Events
+    tasks: Tasks
     volumes: Volumes
     webhooks: Webhooks
     deliveries: Deliveries

@@ -12,7 +12,7 @@ from runsd.cli.repository import repository
 from runsd.cli.run import Detach, carry_out
 
 if TYPE_CHECKING:
-    from runsd_sdk import RunsClient
+    from runsd_sdk import RunHandle, RunsClient
 
 _OF_PROJECT = "default"
 
@@ -88,12 +88,14 @@ def py(
         raise typer.BadParameter("it is for a repository; name one by --git", param_hint="--git-secret")
     source = None if git in (None, _OF_PROJECT) else {"git": repository(git, secret=git_secret)}
 
-    def spec(client: "RunsClient") -> Json:
-        if git == _OF_PROJECT:
-            return fields
-        return {**fields, "source": source or _uploaded(client, target if module is None else None)}
+    def submit(client: "RunsClient") -> "RunHandle":
+        said = fields
+        if git != _OF_PROJECT:
+            uploaded = source or _uploaded(client, target if module is None else None)
+            said = {**fields, "source": uploaded}
+        return client.create(idempotency_key=options.idempotency_key, **said)
 
-    carry_out(spec, idempotency_key=options.idempotency_key, detach=detach, json=json)
+    carry_out(submit, detach=detach, json=json)
 
 
 def _from_here(path: str | None) -> str | None:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runsd.cli import session, specfile
-from runsd.cli.options import Json, JsonFlag, RunId, SpecOptions, command_line, describes_run, spec_fields
+from runsd.cli.options import JsonFlag, RunId, SpecOptions, command_line, describes_run, spec_fields
 from runsd.cli.program import SEPARATOR
 from runsd.cli.select import run_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runsd_sdk import Run, RunsClient
+    from runsd_sdk import Run, RunHandle, RunsClient
 
 File = Annotated[
     Path | None, typer.Option("--file", metavar="F", help="A spec in YAML or JSON; options override it.")
@@ -42,7 +42,11 @@ def run(
     The first Ctrl-C cancels the run, the second leaves it.
     """
     fields = described(image, command, options, file)
-    carry_out(lambda _: fields, idempotency_key=options.idempotency_key, detach=detach, json=json)
+    carry_out(
+        lambda client: client.create(idempotency_key=options.idempotency_key, **fields),
+        detach=detach,
+        json=json,
+    )
 
 
 @describes_run
@@ -97,16 +101,14 @@ def _after_separator(words: list[str], *, image_known: bool) -> tuple[str | None
     return words[0], words[1:]
 
 
-def carry_out(
-    spec: "Callable[[RunsClient], Json]", *, idempotency_key: str | None, detach: bool, json: bool
-) -> None:
+def carry_out(submit: "Callable[[RunsClient], RunHandle]", *, detach: bool, json: bool) -> None:
     """Submit a run and stand in for it until it is over, or print its id and leave it."""
     with session.connected(stands_for_run=True) as client:
         from runsd.cli import attach
         from runsd.cli.interrupts import interrupts
 
         with interrupts(client) as ours:
-            handle = client.create(idempotency_key=idempotency_key, **spec(client))
+            handle = submit(client)
             ours.take([handle.id])
             if detach and not ours.asked:
                 return submitted(handle.run, json=json)

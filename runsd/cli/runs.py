@@ -18,6 +18,7 @@ from runsd.cli import (
     secret,
     show,
     stats,
+    task,
     usage,
     volume,
     wait,
@@ -52,6 +53,8 @@ app.command()(control.extend)
 app.command()(control.rm)
 app.command()(show.result)
 app.command()(show.problems)
+app.command()(task.save)
+app.add_typer(task.app, name="task")
 app.command()(stats.stats)
 app.command()(events.events)
 app.command()(usage.usage)

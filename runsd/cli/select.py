@@ -50,6 +50,11 @@ def complete_webhook(incomplete: str) -> list[str]:
     return _completed(incomplete, lambda client: (webhook.id for webhook in client.webhooks.list()))
 
 
+def complete_task(incomplete: str) -> list[str]:
+    """Return names of tasks that begin so, for the shell; nothing when the daemon is slow."""
+    return _completed(incomplete, lambda client: (task.name for task in client.tasks.list()))
+
+
 def _completed(incomplete: str, words: "Callable[[RunsClient], Iterable[str]]") -> list[str]:
     from runsd_sdk import RunsClient, RunsdError
 

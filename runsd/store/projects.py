@@ -35,7 +35,13 @@ _DELETE_KEYS = "delete from keys where project = :name"
 _LIVE = "select 1 from runs where project = :name and status in ('pending', 'running') limit 1"
 _VOLUME = "select 1 from volumes where project = :name limit 1"
 _WEBHOOK = "select 1 from webhooks where project = :name and deleted_us is null limit 1"
-_IN_USE = {"runs that are not over; cancel": _LIVE, "volumes; delete": _VOLUME, "webhooks; delete": _WEBHOOK}
+_TASK = "select 1 from tasks where project = :name limit 1"
+_IN_USE = {
+    "runs that are not over; cancel": _LIVE,
+    "volumes; delete": _VOLUME,
+    "webhooks; delete": _WEBHOOK,
+    "tasks; delete": _TASK,
+}
 _FORGET_SECRETS = "delete from secrets where project = :name"
 _DELETED = "select name from projects where deleting_us is not null order by name limit 1"
 _OLD_RUNS = "select id from runs where project = :name order by id limit :limit"

@@ -13,7 +13,7 @@ from runsd.clock import Clock
 from runsd.faults import Step
 from runsd.sqlite import Sqlite, statements
 from runsd.store.events import add_events
-from runsd.store.runs import KEY_LIFETIME_US
+from runsd.store.idempotency import KEY_LIFETIME_US
 
 SQL = statements(Path(__file__).with_name("retention.sql"))
 _EVENTS = 500

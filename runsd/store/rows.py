@@ -20,7 +20,7 @@ _FRESH: Final = {
     "phase": "queued",
     "attempt": 0,
     "usage": "{}",
-    **dict.fromkeys(("reason", "message", "exit_code", "image_id", "image_digest", "task", "source_commit")),
+    **dict.fromkeys(("reason", "message", "exit_code", "image_id", "image_digest", "source_commit")),
     **dict.fromkeys(("started_us", "finished_us", "deadline_us", "stop_us", "logs_deleted_us")),
     **dict.fromkeys(("oom_killed", "stdout_bytes", "stderr_bytes", "logs_truncated"), 0),
 }
@@ -64,6 +64,7 @@ def run_of(row: Row, price_usd: Decimal, *, spec: RunSpec | None = None) -> Run:
         trigger=row["trigger"],
         rerun_of=row["rerun_of"],
         task=row["task"],
+        task_version=row["task_version"],
         hostname=row["hostname"],
     )
 

@@ -18,6 +18,7 @@ from runsd.faults import Step
 from runsd.sqlite import Sqlite, statements
 from runsd.store import listing
 from runsd.store.events import add_event, add_events
+from runsd.store.idempotency import Key, keep, replayed
 from runsd.store.listing import RunFilter
 from runsd.store.programs import inherit_lock
 from runsd.store.projects import require_project, require_room
@@ -27,7 +28,6 @@ from runsd.store.volumes import resolve_mounts
 
 SQL = statements(Path(__file__).with_name("runs.sql"))
 _PAGE_BYTES = 4 * 1024**2
-KEY_LIFETIME_US = 24 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,14 @@ class Kept:
 
 
 NOTHING_KEPT = Kept()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRef:
+    """The task that a run is of, and which of its versions."""
+
+    id: str
+    version: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ class Submission:
     key: str | None = None
     fingerprint: str = ""
     rerun_of: str | None = None
+    task: TaskRef | None = None
     kept: Kept = NOTHING_KEPT
     trigger: str = "api"
     one: bool = True
@@ -88,7 +97,8 @@ class Runs:
 
         def job(db: sqlite3.Connection) -> Accepted:
             now = self._clock()
-            ids = _replayed(db, submission, now)
+            key = _key(submission)
+            ids = None if key is None else replayed(db, submission.project, key, now)
             if ids is None:
                 check()
                 return Accepted(self._insert(db, submission, now), replayed=False)
@@ -199,8 +209,8 @@ class Runs:
             for id in ids:
                 inherit_lock(db, id, submission.rerun_of)
         add_events(db, ids, now, "run.submitted", {})
-        if submission.key is not None:
-            db.execute(SQL["keep_key"], {**_key(submission, now), "run_ids": json.dumps(ids)})
+        if (key := _key(submission)) is not None:
+            keep(db, submission.project, key, ids, now)
         return [fresh_run(row, spec, self._price_usd) for row, spec in zip(rows, specs, strict=True)]
 
     def _row(self, id: str, spec: RunSpec, submission: Submission, now: int) -> dict[str, Any]:
@@ -222,6 +232,8 @@ class Runs:
             "expires_us": None if ttl is None else now + ttl * 1_000_000,
             "trigger": submission.trigger,
             "rerun_of": submission.rerun_of,
+            "task": submission.task.id if submission.task else None,
+            "task_version": submission.task.version if submission.task else None,
             "hostname": self._hostname,
             "source_commit": submission.kept.commit,
         }
@@ -257,29 +269,8 @@ async def _floors(reader: aiosqlite.Connection, wanted: RunFilter) -> list[str |
     return list(row)
 
 
-def _replayed(db: sqlite3.Connection, submission: Submission, now: int) -> list[str] | None:
-    if submission.key is None:
-        return None
-    for row in db.execute(SQL["key"], _key(submission, now)).fetchall():
-        if row["fingerprint"] != submission.fingerprint:
-            raise Conflicting(
-                "cannot accept this request: its Idempotency-Key was used within 24 h with another body;"
-                " send a fresh key",
-                code="idempotency_conflict",
-            )
-        ids: list[str] = json.loads(row["run_ids"])
-        return ids
-    return None
-
-
-def _key(submission: Submission, now: int) -> dict[str, Any]:
-    return {
-        "project": submission.project,
-        "key": submission.key,
-        "fingerprint": submission.fingerprint,
-        "oldest": now - KEY_LIFETIME_US,
-        "now": now,
-    }
+def _key(submission: Submission) -> Key | None:
+    return None if submission.key is None else Key(submission.key, submission.fingerprint)
 
 
 def _unknown(id: str) -> Unknown:

@@ -1,10 +1,12 @@
 -- name: insert
 insert into runs (
     id, project, name, labels, spec, cpu_milli, memory_bytes, gpus, priority, timeout_s, grace_s,
-    status, phase, created_us, not_before_us, expires_us, trigger, rerun_of, hostname, source_commit
+    status, phase, created_us, not_before_us, expires_us, trigger, rerun_of, task, task_version,
+    hostname, source_commit
 ) values (
     :id, :project, :name, :labels, :spec, :cpu_milli, :memory_bytes, :gpus, :priority, :timeout_s, :grace_s,
-    'pending', 'queued', :now, :now, :expires_us, :trigger, :rerun_of, :hostname, :source_commit
+    'pending', 'queued', :now, :now, :expires_us, :trigger, :rerun_of, :task, :task_version,
+    :hostname, :source_commit
 )
 
 -- name: insert_label
@@ -15,14 +17,6 @@ delete from run_labels where run_id = :id
 
 -- name: insert_volume
 insert or ignore into run_volumes (run_id, volume_id) values (:run_id, :volume_id)
-
--- name: key
-select fingerprint, run_ids from idempotency_keys
-where project = :project and key = :key and created_us > :oldest
-
--- name: keep_key
-insert or replace into idempotency_keys (project, key, fingerprint, run_ids, created_us)
-values (:project, :key, :fingerprint, :run_ids, :now)
 
 -- name: get
 select * from runs where id = :id and project = :project
@@ -97,6 +91,10 @@ where phase = 'queued' and upload in (select value from json_each(:ids))
 union
 select json_extract(spec, '$.source.upload') as upload from runs
 where phase not in ('queued', 'finished') and upload in (select value from json_each(:ids))
+union
+select json_extract(v.spec, '$.source.upload') as upload
+from tasks t join task_versions v on v.task_id = t.id and v.number = t.version
+where upload in (select value from json_each(:ids))
 
 -- name: live_images
 select image_id from runs where phase not in ('queued', 'finished') and image_id is not null

@@ -3,11 +3,12 @@
 from typing import Any
 
 from runsd_sdk.spec import RunPatch
+from runsd_sdk.task import TaskPatch
 from runsd_sdk.webhook import WebhookPatch
 
 from runsd.api.routes import Route
 
-_OF: dict[Any, Any] = {RunPatch: {"labels": {}}, WebhookPatch: {"enabled": True}}
+_OF: dict[Any, Any] = {RunPatch: {"labels": {}}, TaskPatch: {"name": "x"}, WebhookPatch: {"enabled": True}}
 
 
 def body(route: Route) -> Any:

@@ -86,6 +86,7 @@ class Target:
                 "volumes": self._volume,
                 "sources": self._source,
                 "keys": self._key,
+                "tasks": self._task,
                 "webhooks": lambda: self._daemon.client.webhooks.create(NO_RECEIVER).id,
             }
             self._made[noun] = make[noun]()
@@ -108,6 +109,9 @@ class Target:
 
     def _volume(self) -> str:
         return self._daemon.client.volumes.create(next(self._names)).id
+
+    def _task(self) -> str:
+        return self._daemon.client.tasks.create(next(self._names), image=NO_IMAGE).id
 
 
 def _without_project(case: "schemathesis.Case[Any]") -> bool:

@@ -157,6 +157,16 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
     call("DELETE", f"/v1/keys/{key['id']}")
     for path in ("/v1/volumes", f"/v1/volumes/{volume['id']}", "/v1/health", "/v1/info", "/metrics"):
         call("GET", path)
+    for _ in range(2):
+        task = call(
+            "POST", "/v1/tasks", json={"name": "documented", "spec": QUICK}, headers={"Idempotency-Key": "t"}
+        )
+    there = f"/v1/tasks/{task['id']}"
+    assert call("PATCH", there, json={"spec": {"labels": {"k": "t"}}})["version"] == 2
+    for path in ("/v1/tasks", there, f"{there}/versions"):
+        call("GET", path)
+    call("GET", f"/v1/runs/{call('POST', f'{there}/trigger', json={})['id']}/wait")
+    call("DELETE", there)
     call("DELETE", f"/v1/runs/{slow['id']}")
     call("DELETE", "/v1/volumes/documented")
     call("DELETE", "/v1/secrets/DOCUMENTED")

@@ -138,6 +138,16 @@ def a_deletion(owner: Owner) -> None:
         owner.client.delete(handle.id)
 
 
+def a_task(owner: Owner) -> None:
+    """Save a run under a name, edit that, and forget it."""
+    name = f"task-{time.monotonic_ns()}"
+    owner.client.tasks.create(name, **owner.daemon.spec("true"))
+    owner.client.tasks.edit(name, priority=1)
+    assert [each.version for each in owner.client.tasks.versions(name)] == [2, 1]
+    with suppress(NotFound):  # its first answer may have been lost
+        owner.client.tasks.delete(name)
+
+
 def holding_on(random: Random, volume: str | None = None) -> Program:
     """Hold what was given for a while."""
     return programs.Program("holding", f"sleep {_HELD_S}", 0, SILENT)
@@ -154,6 +164,7 @@ ERRANDS: dict[Step, Errand] = {
     Step.CANCEL: a_cancel,
     Step.CHANGE: a_change,
     Step.EXPIRE: an_expiry,
+    Step.TASK: a_task,
     Step.ADMIT: a_run,
     Step.PULLING: a_pull,
     Step.PULL_PROGRESS: a_pull,

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
     from runsd_sdk.secret import SecretUse
     from runsd_sdk.spec import Requests, Resources, Retries, RunSpec, VolumeMount
+    from runsd_sdk.task import Task, TaskVersion
     from runsd_sdk.unwrapping import unwrap
     from runsd_sdk.webhook import Delivery, Webhook, WebhookEvent
 
@@ -67,6 +68,7 @@ _HOME = {
     "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
     "secret": "SecretUse",
     "spec": "Requests Resources Retries RunSpec VolumeMount",
+    "task": "Task TaskVersion",
     "unwrapping": "unwrap",
     "webhook": "Delivery Webhook WebhookEvent",
 }
@@ -130,6 +132,8 @@ __all__ = [
     "Source",
     "SourceSpec",
     "Status",
+    "Task",
+    "TaskVersion",
     "TooLarge",
     "Unauthorized",
     "Unprocessable",

@@ -13,6 +13,7 @@ from runsd_sdk.async_handle import AsyncRunHandle
 from runsd_sdk.async_keys import AsyncKeys
 from runsd_sdk.async_projects import AsyncProjects
 from runsd_sdk.async_secrets import AsyncSecrets
+from runsd_sdk.async_tasks import AsyncTasks
 from runsd_sdk.async_volumes import AsyncVolumes
 from runsd_sdk.async_webhooks import AsyncWebhooks
 from runsd_sdk.calls import Stream
@@ -50,6 +51,7 @@ class AsyncRunsClient:
         self.projects = AsyncProjects(self._driver)
         self.function = AsyncFunctions(self, self._driver)
         self.secrets = AsyncSecrets(self._driver)
+        self.tasks = AsyncTasks(self, self._driver)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -27,6 +27,7 @@ from runsd_sdk.run import (
 )
 from runsd_sdk.secret import SecretValue
 from runsd_sdk.spec import RunPatch, VolumeSpec
+from runsd_sdk.task import Task, TaskList, TaskPatch, TaskSpec, TaskVersionList
 from runsd_sdk.webhook import (
     Delivery,
     DeliveryList,
@@ -456,6 +457,64 @@ def delete_key(key_id: str) -> Call[None]:
     return Call(method="DELETE", path=f"/v1/keys/{_segment(key_id)}", parse=_nothing)
 
 
+def create_task(
+    name: str,
+    spec: Mapping[str, object],
+    *,
+    from_run: str | None = None,
+    idempotency_key: str | None = None,
+) -> Call[Task]:
+    """Save a run as a task: one that is described, or one that was."""
+    body: fields.Json = {"name": name}
+    if from_run is not None:
+        body["fromRun"] = from_run
+    if spec or from_run is None:
+        body["spec"] = fields.plain(spec)
+    return _post("/v1/tasks", Task, fields.validated(TaskSpec, body).wire(), key=idempotency_key)
+
+
+def list_tasks() -> Call[TaskList]:
+    """Ask for all tasks of the project."""
+    return _get("/v1/tasks", TaskList)
+
+
+def get_task(task: str) -> Call[Task]:
+    """Ask for one task, by id or name."""
+    return _get(_task(task), Task)
+
+
+def task_versions(task: str) -> Call[TaskVersionList]:
+    """Ask for the versions of a task."""
+    return _get(_task(task, "versions"), TaskVersionList)
+
+
+def change_task(
+    task: str,
+    changes: Mapping[str, object],
+    *,
+    rename: str | None = None,
+    from_run: str | None = None,
+    version: int | None = None,
+) -> Call[Task]:
+    """Rename a task, change fields of its spec, or give it the spec of a run."""
+    said = {"name": rename, "fromRun": from_run, "version": version}
+    body: fields.Json = {key: value for key, value in said.items() if value is not None}
+    if changes:
+        body["spec"] = fields.overrides(changes)
+    call = _changed(_task(task), Task, fields.validated(TaskPatch, body).wire())
+    return replace(call, repeatable=rename is None and version is None)
+
+
+def delete_task(task: str) -> Call[None]:
+    """Forget a task."""
+    return Call(method="DELETE", path=_task(task), parse=_nothing)
+
+
+def trigger(task: str, changes: Mapping[str, object], *, idempotency_key: str | None = None) -> Call[Run]:
+    """Submit a run of a task, with some fields changed."""
+    return _post(_task(task, "trigger"), Run, fields.overrides(changes), key=idempotency_key)
+
+
 def upload(archive: Pieces) -> Call[Source]:
     """Send a source. The same bytes are the same source, so it can be sent again."""
     return Call(
@@ -527,6 +586,10 @@ def _secret(name: str) -> str:
 
 def _webhook(webhook: str, *below: str) -> str:
     return "/".join(("/v1/webhooks", _segment(webhook), *below))
+
+
+def _task(task: str, *below: str) -> str:
+    return "/".join(("/v1/tasks", _segment(task), *below))
 
 
 def _events_path(run_id: str | None) -> str:

@@ -19,6 +19,7 @@ from runsd_sdk.projects import Projects
 from runsd_sdk.python import SourceSpec
 from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunProblems, RunResult, Why
 from runsd_sdk.secrets import Secrets
+from runsd_sdk.tasks import Tasks
 from runsd_sdk.volumes import Volumes
 from runsd_sdk.webhooks import Webhooks
 
@@ -52,6 +53,7 @@ class RunsClient:
         self.projects = Projects(self._driver)
         self.function = Functions(self, self._driver)
         self.secrets = Secrets(self._driver)
+        self.tasks = Tasks(self, self._driver)
 
     def close(self) -> None:
         """Close all connections."""

@@ -129,6 +129,7 @@ class Run(Answer):
     trigger: str
     rerun_of: str | None
     task: str | None
+    task_version: int | None = None
     hostname: str
 
 

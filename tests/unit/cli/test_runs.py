@@ -21,6 +21,7 @@ COMMANDS = {
     "project create", "project ls", "project show", "project add", "project limit",
     "project remove", "project set", "project rm",
     "key create", "key ls", "key rm",
+    "save", "task create", "task ls", "task show", "task versions", "task run", "task edit", "task rm",
 }  # fmt: skip
 
 

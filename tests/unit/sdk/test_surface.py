@@ -20,6 +20,7 @@ from runsd_sdk import (
 from runsd_sdk.async_keys import AsyncKeys
 from runsd_sdk.async_projects import AsyncProjects
 from runsd_sdk.async_secrets import AsyncSecrets
+from runsd_sdk.async_tasks import AsyncTasks
 from runsd_sdk.async_volumes import AsyncVolumes
 from runsd_sdk.async_webhooks import AsyncWebhooks
 from runsd_sdk.fields import SpecFields
@@ -27,6 +28,7 @@ from runsd_sdk.keys import Keys
 from runsd_sdk.projects import Projects
 from runsd_sdk.secrets import Secrets
 from runsd_sdk.spec import RunSpec
+from runsd_sdk.tasks import Tasks
 from runsd_sdk.volumes import Volumes
 from runsd_sdk.webhooks import Webhooks
 
@@ -40,6 +42,7 @@ PAIRS: list[tuple[type, type]] = [
     (Secrets, AsyncSecrets),
     (Projects, AsyncProjects),
     (Keys, AsyncKeys),
+    (Tasks, AsyncTasks),
 ]
 AT_ONCE = {"with_options", "unwrap"}  # asks nobody
 

@@ -1,0 +1,159 @@
+"""The tasks: saved runs by name, each with the versions that it has had."""
+
+import builtins
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runsd_sdk.spec import RunSpec
+from runsd_sdk.task import Task, TaskVersion
+
+from runsd.clock import Clock, instant
+from runsd.errors import Conflicting, Unknown
+from runsd.faults import Step
+from runsd.sqlite import Sqlite, statements
+from runsd.store.idempotency import Key, keep, replayed
+from runsd.store.projects import require_project
+from runsd.store.volumes import resolve_mounts
+
+SQL = statements(Path(__file__).with_name("tasks.sql"))
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A task that was asked for; ``replayed`` when an earlier request had made it."""
+
+    task: Task
+    replayed: bool
+
+
+class Tasks:
+    """The table of tasks. Wherever a task is named, its id does as well as its name."""
+
+    def __init__(self, db: Sqlite, *, clock: Clock, new_id: Callable[[str], str]) -> None:
+        self._db = db
+        self._clock = clock
+        self._new_id = new_id
+
+    async def create(self, project: str, name: str, spec: RunSpec, *, key: Key | None = None) -> Created:
+        """Make a task. Raises Conflicting when its name is taken, Refused for an unknown volume."""
+
+        def job(db: sqlite3.Connection) -> Created:
+            now = self._clock()
+            if key is not None and (ids := replayed(db, project, key, now)) is not None:
+                return Created(_repeated(db, project, ids[0]), replayed=True)
+            require_project(db, project)
+            resolve_mounts(db, project, [spec], one=True)  # it is said now, not in the night
+            id = self._new_id("task")
+            given = {"id": id, "project": project, "name": name, "now": now, "spec": _text(spec)}
+            if not db.execute(SQL["insert"], given).fetchall():
+                raise _taken(name)
+            db.execute(SQL["insert_version"], {**given, "number": 1})
+            if key is not None:
+                keep(db, project, key, [id], now)
+            return Created(_read(db, project, id), replayed=False)
+
+        return await self._db.write(job, Step.TASK)
+
+    async def list(self, project: str) -> list[Task]:
+        """Return all tasks, by name."""
+        return [_task(row) for row in await self._db.all(SQL["list"], {"project": project})]
+
+    async def get(self, project: str, task: str) -> Task:
+        """Return a task. Raises Unknown."""
+        row = await self._db.one(SQL["get"], {"project": project, "task": task})
+        if row is None:
+            raise _unknown(task)
+        return _task(row)
+
+    async def find(self, project: str, task: str) -> Task | None:
+        """Return a task, if there is one."""
+        row = await self._db.one(SQL["get"], {"project": project, "task": task})
+        return None if row is None else _task(row)
+
+    async def versions(self, project: str, task: str) -> builtins.list[TaskVersion]:
+        """Return the versions of a task, newest first. Raises Unknown."""
+        found = await self.get(project, task)
+        return [_version(row) for row in await self._db.all(SQL["versions"], {"id": found.id})]
+
+    async def change(self, before: Task, *, name: str | None = None, spec: RunSpec | None = None) -> Task:
+        """Rename a task, or give it another spec, which makes a version.
+
+        Raises Conflicting when it has another version than ``before`` by now, is gone, or the name is taken.
+        """
+
+        def job(db: sqlite3.Connection) -> Task:
+            now = self._clock()
+            another = spec is not None and spec.wire() != before.spec.wire()
+            given: dict[str, Any] = {
+                "id": before.id, "seen": before.version, "number": before.version + another,
+                "name": name or before.name, "now": now,
+            }  # fmt: skip
+            try:
+                changed = db.execute(SQL["change"], given).fetchall()
+            except sqlite3.IntegrityError as failure:
+                raise _taken(given["name"]) from failure
+            if not changed:
+                raise Conflicting(
+                    f"cannot change {before.name!r}: somebody else has meanwhile; read it and try again",
+                    code="version_conflict",
+                )
+            if spec is not None and another:
+                resolve_mounts(db, before.project, [spec], one=True)
+                db.execute(SQL["insert_version"], {**given, "spec": _text(spec)})
+            return _read(db, before.project, before.id)
+
+        return await self._db.write(job, Step.TASK)
+
+    async def delete(self, project: str, task: str) -> None:
+        """Forget a task and its versions; its runs stay. Raises Unknown."""
+
+        def job(db: sqlite3.Connection) -> bool:
+            return bool(db.execute(SQL["delete"], {"project": project, "task": task}).fetchall())
+
+        if not await self._db.write(job, Step.TASK):
+            raise _unknown(task)
+
+
+def _read(db: sqlite3.Connection, project: str, id: str) -> Task:
+    (row,) = db.execute(SQL["get"], {"project": project, "task": id}).fetchall()
+    return _task(row)
+
+
+def _repeated(db: sqlite3.Connection, project: str, id: str) -> Task:
+    for row in db.execute(SQL["get"], {"project": project, "task": id}).fetchall():
+        return _task(row)
+    raise Conflicting("cannot repeat this request: the task that it made has been deleted; send a fresh key")
+
+
+def _text(spec: RunSpec) -> str:
+    """Write what was said alone: what was not gets the host's defaults whenever it is started."""
+    return json.dumps(spec.wire())
+
+
+def _task(row: sqlite3.Row) -> Task:
+    return Task(
+        id=row["id"],
+        project=row["project"],
+        name=row["name"],
+        version=row["version"],
+        spec=RunSpec.model_validate_json(row["spec"]),
+        created_at=instant(row["created_us"]),
+        updated_at=instant(row["updated_us"]),
+    )
+
+
+def _version(row: sqlite3.Row) -> TaskVersion:
+    spec: Any = RunSpec.model_validate_json(row["spec"])
+    return TaskVersion(version=row["number"], spec=spec, created_at=instant(row["created_us"]))
+
+
+def _taken(name: str) -> Conflicting:
+    return Conflicting(f"there is a task {name!r} already; change it with PATCH, or take another name")
+
+
+def _unknown(task: str) -> Unknown:
+    return Unknown(f"there is no task {task[:64]!r}; list them with GET /v1/tasks")

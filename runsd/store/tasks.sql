@@ -1,0 +1,27 @@
+-- name: insert
+insert into tasks (id, project, name, version, created_us, updated_us)
+values (:id, :project, :name, 1, :now, :now)
+on conflict (project, name) do nothing returning id
+
+-- name: insert_version
+insert into task_versions (task_id, number, spec, created_us) values (:id, :number, :spec, :now)
+
+-- name: list
+select t.*, v.spec from tasks t join task_versions v on v.task_id = t.id and v.number = t.version
+where t.project = :project order by t.name
+
+-- name: get
+-- No name begins as an id does.
+select t.*, v.spec from tasks t join task_versions v on v.task_id = t.id and v.number = t.version
+where t.project = :project and (t.id = :task or t.name = :task)
+
+-- name: versions
+select number, spec, created_us from task_versions where task_id = :id order by number desc
+
+-- name: change
+update tasks set name = :name, version = :number, updated_us = :now
+where id = :id and version = :seen
+returning id
+
+-- name: delete
+delete from tasks where project = :project and (id = :task or name = :task) returning id

@@ -1,0 +1,90 @@
+"""Tasks: runs that are saved under a name, what may be said of them, and what the daemon says."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, model_validator
+
+from runsd_sdk.spec import RunSpec
+from runsd_sdk.wire import Answer, Body, Instant
+
+
+def _task_name(value: str) -> str:
+    if value.startswith("task_"):
+        raise ValueError(f"{value!r} begins as the ids of tasks do; choose another name")
+    return value
+
+
+TaskName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$", max_length=128),
+    AfterValidator(_task_name),
+]
+# What was not said gets the host's defaults at each start, and is not answered as if it had been.
+SaidSpec = Annotated[RunSpec, PlainSerializer(RunSpec.wire, return_type=dict[str, Any], when_used="json")]
+RunReference = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class TaskSpec(Body):
+    """A task to make: a name, and a spec or the run whose spec it is to have."""
+
+    name: TaskName
+    spec: RunSpec | None = None
+    from_run: RunReference | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.spec is None) == (self.from_run is None):
+            raise ValueError("a task needs what to run; give either spec or fromRun")
+        return self
+
+
+class TaskPatch(Body):
+    """What may change on a task. ``spec`` is a partial RunSpec, applied as a JSON merge patch (RFC 7396).
+
+    ``version`` is the version that is to be changed: if somebody else was faster, nothing is.
+    """
+
+    name: TaskName | None = None
+    spec: dict[str, Any] | None = None
+    from_run: RunReference | None = None
+    version: Annotated[int, Field(ge=1, le=2**53)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set - {"version"}:
+            raise ValueError("nothing to change; give name, spec or fromRun")
+        if self.spec is not None and self.from_run is not None:
+            raise ValueError("spec and fromRun both say what to run; give one of them")
+        return self
+
+
+class Task(Answer):
+    """A run that is saved under a name. ``version`` grows with each change of its spec."""
+
+    id: str
+    project: str
+    name: str
+    version: int
+    spec: SaidSpec
+    created_at: Instant
+    updated_at: Instant
+
+
+class TaskList(Answer):
+    """All tasks of a project, by name."""
+
+    data: list[Task]
+
+
+class TaskVersion(Answer):
+    """What a task was from an instant on, until the next version."""
+
+    version: int
+    spec: SaidSpec
+    created_at: Instant
+
+
+class TaskVersionList(Answer):
+    """The versions of a task, newest first."""
+
+    data: list[TaskVersion]

@@ -1,0 +1,77 @@
+"""``client.tasks``: runs that are saved under a name, to be started again and again."""
+
+import builtins
+from typing import TYPE_CHECKING, Unpack
+
+from runsd_sdk import calls
+from runsd_sdk.fields import SpecFields
+from runsd_sdk.handle import RunHandle
+from runsd_sdk.task import Task, TaskVersion
+
+if TYPE_CHECKING:
+    from runsd_sdk.client import RunsClient
+    from runsd_sdk.sync import SyncDriver
+
+
+class Tasks:
+    """The tasks of the client's project. A task is named by its id or its name."""
+
+    def __init__(self, client: "RunsClient", driver: "SyncDriver") -> None:
+        self._client = client
+        self._driver = driver
+
+    def create(
+        self,
+        task: str,
+        /,
+        *,
+        from_run: str | None = None,
+        idempotency_key: str | None = None,
+        **spec: Unpack[SpecFields],
+    ) -> Task:
+        """Save a run under a name: ``create("nightly", image="alpine", command=["true"])``.
+
+        ``from_run`` is the id of a run that is to be repeated so, in place of its fields.
+        """
+        call = calls.create_task(task, spec, from_run=from_run, idempotency_key=idempotency_key)
+        return self._driver.ask(call)
+
+    def list(self) -> builtins.list[Task]:
+        """Return all tasks, by name."""
+        return self._driver.ask(calls.list_tasks()).data
+
+    def get(self, task: str) -> Task:
+        """Return one task."""
+        return self._driver.ask(calls.get_task(task))
+
+    def versions(self, task: str) -> builtins.list[TaskVersion]:
+        """Return the versions of a task, newest first."""
+        return self._driver.ask(calls.task_versions(task)).data
+
+    def edit(
+        self,
+        task: str,
+        /,
+        *,
+        rename: str | None = None,
+        from_run: str | None = None,
+        version: int | None = None,
+        **changes: Unpack[SpecFields],
+    ) -> Task:
+        """Change a task: its name, some fields (None removes one), or all of them to those of a run.
+
+        With ``version``, Conflict if the task has another one by now.
+        """
+        call = calls.change_task(task, changes, rename=rename, from_run=from_run, version=version)
+        return self._driver.ask(call)
+
+    def delete(self, task: str) -> None:
+        """Forget a task. Its runs stay."""
+        self._driver.ask(calls.delete_task(task))
+
+    def trigger(
+        self, task: str, /, *, idempotency_key: str | None = None, **overrides: Unpack[SpecFields]
+    ) -> RunHandle:
+        """Submit a run of a task, with some fields changed for this run; None removes a field."""
+        call = calls.trigger(task, overrides, idempotency_key=idempotency_key)
+        return RunHandle(self._client, self._driver.ask(call))
