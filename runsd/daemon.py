@@ -48,12 +48,14 @@ from runsd.store.programs import Programs
 from runsd.store.projects import Projects
 from runsd.store.retention import Retention
 from runsd.store.runs import Runs
+from runsd.store.schedules import Schedules
 from runsd.store.secrets import Secrets
 from runsd.store.tasks import Tasks
 from runsd.store.timers import Reading, Timers
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
 from runsd.store.webhooks import Webhooks
+from runsd.supervise.clockwork import Clockwork, accepting
 from runsd.supervise.disk import DiskWatch, places_on_disk
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.images import Images
@@ -255,6 +257,11 @@ async def _serve(
         )  # fmt: skip
         timekeeper = Timekeeper(timers, boot=boot, clock=clock, signals=signals)
         await timekeeper.catch_up()
+        clockwork = Clockwork(
+            Schedules(db, runs, clock=clock),
+            accepting(settings, intake.largest_run(settings), projects, sources, secrets),
+            check=disk.check, metrics=metrics, signals=signals, clock=clock,
+        )  # fmt: skip
         deliveries = Deliveries(db, clock=clock, price_usd=price)
         deliverer = Deliverer(
             deliveries, Sender(allow=settings.webhooks.networks), keyring,
@@ -332,6 +339,7 @@ async def _serve(
             timekeeper,
             reconciler,
             scheduler,
+            clockwork,
             janitor,
             deliverer,
         )

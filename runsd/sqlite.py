@@ -10,8 +10,8 @@ import asyncio
 import os
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -240,6 +240,19 @@ def statements(path: Path) -> dict[str, str]:
     """Read a file of SQL in which ``-- name: x`` stands above each statement."""
     parts = re.split(r"^-- name: (\w+)\n", path.read_text(), flags=re.MULTILINE)
     return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+@contextmanager
+def whole_or_not(db: sqlite3.Connection) -> Iterator[None]:
+    """Undo what a part of a job has written if it raises; the job may go on with that."""
+    db.execute("savepoint part")
+    try:
+        yield
+    except BaseException:
+        db.execute("rollback to part")
+        raise
+    finally:
+        db.execute("release part")
 
 
 async def _pragma(connection: aiosqlite.Connection, name: str) -> int:

@@ -8,20 +8,24 @@ from typing import Any
 
 from runsd_sdk.fields import merged
 from runsd_sdk.spec import RunSpec
-from runsd_sdk.task import Task, TaskList, TaskPatch, TaskSpec, TaskVersionList
+from runsd_sdk.task import ScheduleSpec, Task, TaskList, TaskPatch, TaskSpec, TaskVersionList
 from runsd_sdk.wire import Body
 
-from runsd.api import programs, runs
+from runsd import cron
+from runsd.api import programs, runs, secrets
 from runsd.api.call import Call, Reply, validated
-from runsd.errors import Refused
+from runsd.errors import Location, Refused
 from runsd.store.idempotency import Key
 from runsd.store.runs import TaskRef
 
+_SETTINGS = ScheduleSpec(cron="* * * * *").model_dump(by_alias=True).keys()
+
 
 class _Holder(Body):
-    """A spec in its place, for the sake of where its errors are."""
+    """A spec or a schedule in its place, for the sake of where its errors are."""
 
-    spec: RunSpec
+    spec: RunSpec | None = None
+    schedule: ScheduleSpec | None = None
 
 
 async def create(call: Call) -> Reply:
@@ -29,10 +33,14 @@ async def create(call: Call) -> Reply:
     body: TaskSpec = call.body
     spec = body.spec or await _spec_of_run(call, body.from_run or "")
     await _check(call, spec)
+    _check_schedule(call, body.schedule)
     key = call.idempotency_key
     kept = None if key is None else Key(key, call.fingerprint(body.wire()))
     with _in_spec():
-        created = await call.services.tasks.create(call.project, body.name, spec, key=kept)
+        created = await call.services.tasks.create(
+            call.project, body.name, spec, schedule=body.schedule, key=kept
+        )
+    call.services.signals.notify("schedules")
     status, headers = runs.created(replayed=created.replayed)
     return Reply(created.task, status, {**headers, "Location": f"/v1/tasks/{created.task.id}"})
 
@@ -53,14 +61,21 @@ async def versions(call: Call) -> Reply:
 
 
 async def change(call: Call) -> Reply:
-    """Rename a task, or change its spec, which makes a version."""
+    """Rename a task, change its spec, which makes a version, or its schedule."""
     body: TaskPatch = call.body
     before = await call.services.tasks.get(call.project, call.id)
     if body.version is not None:
         before = before.model_copy(update={"version": body.version})
     spec = await _changed(call, before, body)
+    schedule = _rescheduled(before, body)
+    _check_schedule(call, schedule)
+    unscheduled = "schedule" in body.model_fields_set and body.schedule is None
     with _in_spec():
-        return Reply(await call.services.tasks.change(before, name=body.name, spec=spec))
+        changed = await call.services.tasks.change(
+            before, name=body.name, spec=spec, schedule=schedule, unscheduled=unscheduled
+        )
+    call.services.signals.notify("schedules")
+    return Reply(changed)
 
 
 async def delete(call: Call) -> Reply:
@@ -89,11 +104,31 @@ async def _changed(call: Call, before: Task, body: TaskPatch) -> RunSpec | None:
         spec = await _spec_of_run(call, body.from_run)
     elif body.spec is not None:
         said = {"spec": merged(before.spec.wire(), body.spec)}
-        spec = validated(_Holder, json.dumps(said).encode()).spec
+        spec = validated(_Holder, json.dumps(said).encode()).spec or before.spec
     else:
         return None
     await _check(call, spec)
     return spec
+
+
+def _rescheduled(before: Task, body: TaskPatch) -> ScheduleSpec | None:
+    if body.schedule is None:
+        return None
+    present = {} if before.schedule is None else before.schedule.wire()
+    kept = {name: present[name] for name in _SETTINGS if name in present}
+    said = {"schedule": merged(kept, body.schedule)}
+    return validated(_Holder, json.dumps(said).encode()).schedule
+
+
+def _check_schedule(call: Call, schedule: ScheduleSpec | None) -> None:
+    """Raise Refused for a schedule that names no time."""
+    if schedule is None:
+        return
+    try:
+        cron.check(schedule.cron, schedule.timezone, since_us=call.services.clock())
+    except cron.CronError as failure:
+        at: Location = ("schedule", failure.field)
+        raise Refused(f"cannot accept this schedule: {failure}", errors=[(at, str(failure))]) from failure
 
 
 async def _spec_of_run(call: Call, run_id: str) -> RunSpec:
@@ -106,6 +141,7 @@ async def _check(call: Call, spec: RunSpec) -> None:
     with _in_spec():
         full = runs.accepted_spec(call, spec)
         await programs.check_sources(call, [full])
+        await secrets.check(call, [full])
 
 
 @contextmanager

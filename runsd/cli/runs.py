@@ -15,6 +15,7 @@ from runsd.cli import (
     ps,
     py,
     run,
+    schedule,
     secret,
     show,
     stats,
@@ -55,6 +56,7 @@ app.command()(show.result)
 app.command()(show.problems)
 app.command()(task.save)
 app.add_typer(task.app, name="task")
+app.add_typer(schedule.app, name="schedule")
 app.command()(stats.stats)
 app.command()(events.events)
 app.command()(usage.usage)

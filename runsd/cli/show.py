@@ -105,6 +105,7 @@ def _outcome(run: "Run") -> Iterator[tuple[str, str]]:
     yield "finished", output.local(run.finished_at)
     yield "deadline", "" if run.status.terminal else output.local(run.deadline_at)
     yield "rerun of", run.rerun_of or ""
+    yield "scheduled", output.local(run.scheduled_at)
     yield "task", "" if run.task is None else f"{run.task}, version {run.task_version}"
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runsd.cli import session
+from runsd.cli import schedule, session
 from runsd.cli.options import JsonFlag, RunId, SpecOptions, command_line, describes_run
 from runsd.cli.program import ProgramCommand
 from runsd.cli.run import Command, Detach, File, Image, carry_out, described
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Keep tasks: runs that are saved under a name.", no_args_is_help=True, rich_markup_mode=None
 )
+app.add_typer(schedule.app, name="schedule")
 TaskName = Annotated[
     str, typer.Argument(metavar="TASK", help="An id or a name.", autocompletion=complete_task)
 ]
@@ -201,4 +202,6 @@ def _described(task: "Task") -> "Iterator[tuple[str, str]]":
     yield "version", str(task.version)
     yield "created", output.local(task.created_at)
     yield "changed", output.local(task.updated_at)
+    if task.schedule is not None:
+        yield from schedule.described(task.schedule)
     yield "runs", yaml.safe_dump(task.spec.wire(), sort_keys=False, allow_unicode=True).rstrip()

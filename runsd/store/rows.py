@@ -65,6 +65,7 @@ def run_of(row: Row, price_usd: Decimal, *, spec: RunSpec | None = None) -> Run:
         rerun_of=row["rerun_of"],
         task=row["task"],
         task_version=row["task_version"],
+        scheduled_at=instant_or_none(row["scheduled_us"]),
         hostname=row["hostname"],
     )
 

@@ -43,10 +43,11 @@ NOTHING_KEPT = Kept()
 
 @dataclass(frozen=True, slots=True)
 class TaskRef:
-    """The task that a run is of, and which of its versions."""
+    """The task that a run is of, which of its versions, and for which instant of its schedule."""
 
     id: str
     version: int | None
+    scheduled_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Runs:
             ids = None if key is None else replayed(db, submission.project, key, now)
             if ids is None:
                 check()
-                return Accepted(self._insert(db, submission, now), replayed=False)
+                return Accepted(self.insert(db, submission, now), replayed=False)
             rows = db.execute(SQL["many"], {"ids": json.dumps(ids)}).fetchall()
             by_id = {row["id"]: run_of(row, self._price_usd) for row in rows}
             return Accepted([by_id[id] for id in ids if id in by_id], replayed=True)
@@ -141,20 +142,22 @@ class Runs:
         ``on_change`` is called if it was this call that moved the run. Raises Unknown.
         """
 
-        def job(db: sqlite3.Connection) -> Run | None:
-            now = self._clock()
-            given = {"id": id, "project": project, "now": now, "message": "cancelled while queued"}
-            for statement, event in (("cancel_queued", "run.finished"), ("cancel_live", "run.stopping")):
-                for row in db.execute(SQL[statement], given).fetchall():
-                    add_event(db, id, now, event, {"reason": "cancelled"})
-                    return run_of(row, self._price_usd)
-            return None
-
-        changed = await self._db.write(job, Step.CANCEL)
+        changed = await self._db.write(
+            lambda db: self.ask_to_end(db, project, id, self._clock()), Step.CANCEL
+        )
         if changed is None:
             return await self.get(project, id)
         on_change(changed)
         return changed
+
+    def ask_to_end(self, db: sqlite3.Connection, project: str, id: str, now: int) -> Run | None:
+        """Cancel a run inside somebody else's transaction; None if it is being stopped or over."""
+        given = {"id": id, "project": project, "now": now, "message": "cancelled while queued"}
+        for statement, event in (("cancel_queued", "run.finished"), ("cancel_live", "run.stopping")):
+            for row in db.execute(SQL[statement], given).fetchall():
+                add_event(db, id, now, event, {"reason": "cancelled"})
+                return run_of(row, self._price_usd)
+        return None
 
     async def extend(self, project: str, id: str, timeout_s: int) -> Run:
         """Give a run that is not over another timeout, counted from its start.
@@ -190,7 +193,8 @@ class Runs:
         if not run.status.terminal or not await self._db.write(job, Step.FORGET):
             raise Conflicting(f"cannot delete {id}: it is {run.status}; cancel it first")
 
-    def _insert(self, db: sqlite3.Connection, submission: Submission, now: int) -> list[Run]:
+    def insert(self, db: sqlite3.Connection, submission: Submission, now: int) -> list[Run]:
+        """Accept all runs of a submission inside somebody else's transaction. Raises Refused."""
         require_project(db, submission.project)
         require_room(db, submission.project, more=len(submission.specs))
         specs = resolve_mounts(db, submission.project, submission.specs, one=submission.one)
@@ -234,6 +238,7 @@ class Runs:
             "rerun_of": submission.rerun_of,
             "task": submission.task.id if submission.task else None,
             "task_version": submission.task.version if submission.task else None,
+            "scheduled_us": submission.task.scheduled_us if submission.task else None,
             "hostname": self._hostname,
             "source_commit": submission.kept.commit,
         }

@@ -1,11 +1,11 @@
 -- name: insert
 insert into runs (
     id, project, name, labels, spec, cpu_milli, memory_bytes, gpus, priority, timeout_s, grace_s,
-    status, phase, created_us, not_before_us, expires_us, trigger, rerun_of, task, task_version,
+    status, phase, created_us, not_before_us, expires_us, trigger, rerun_of, task, task_version, scheduled_us,
     hostname, source_commit
 ) values (
     :id, :project, :name, :labels, :spec, :cpu_milli, :memory_bytes, :gpus, :priority, :timeout_s, :grace_s,
-    'pending', 'queued', :now, :now, :expires_us, :trigger, :rerun_of, :task, :task_version,
+    'pending', 'queued', :now, :now, :expires_us, :trigger, :rerun_of, :task, :task_version, :scheduled_us,
     :hostname, :source_commit
 )
 

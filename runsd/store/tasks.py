@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from runsd_sdk.spec import RunSpec
-from runsd_sdk.task import Task, TaskVersion
+from runsd_sdk.task import ScheduleSpec, Task, TaskVersion
 
 from runsd.clock import Clock, instant
 from runsd.errors import Conflicting, Unknown
 from runsd.faults import Step
 from runsd.sqlite import Sqlite, statements
+from runsd.store import schedules
 from runsd.store.idempotency import Key, keep, replayed
 from runsd.store.projects import require_project
 from runsd.store.volumes import resolve_mounts
@@ -38,13 +39,21 @@ class Tasks:
         self._clock = clock
         self._new_id = new_id
 
-    async def create(self, project: str, name: str, spec: RunSpec, *, key: Key | None = None) -> Created:
+    async def create(
+        self,
+        project: str,
+        name: str,
+        spec: RunSpec,
+        *,
+        schedule: ScheduleSpec | None = None,
+        key: Key | None = None,
+    ) -> Created:
         """Make a task. Raises Conflicting when its name is taken, Refused for an unknown volume."""
 
         def job(db: sqlite3.Connection) -> Created:
             now = self._clock()
             if key is not None and (ids := replayed(db, project, key, now)) is not None:
-                return Created(_repeated(db, project, ids[0]), replayed=True)
+                return Created(_repeated(db, project, ids[0], now), replayed=True)
             require_project(db, project)
             resolve_mounts(db, project, [spec], one=True)  # it is said now, not in the night
             id = self._new_id("task")
@@ -52,35 +61,46 @@ class Tasks:
             if not db.execute(SQL["insert"], given).fetchall():
                 raise _taken(name)
             db.execute(SQL["insert_version"], {**given, "number": 1})
+            if schedule is not None:
+                schedules.put(db, id, schedule, now)
             if key is not None:
                 keep(db, project, key, [id], now)
-            return Created(_read(db, project, id), replayed=False)
+            return Created(_read(db, project, id, now), replayed=False)
 
         return await self._db.write(job, Step.TASK)
 
     async def list(self, project: str) -> list[Task]:
         """Return all tasks, by name."""
-        return [_task(row) for row in await self._db.all(SQL["list"], {"project": project})]
+        now = self._clock()
+        return [_task(row, now) for row in await self._db.all(SQL["list"], {"project": project})]
 
     async def get(self, project: str, task: str) -> Task:
         """Return a task. Raises Unknown."""
-        row = await self._db.one(SQL["get"], {"project": project, "task": task})
-        if row is None:
+        found = await self.find(project, task)
+        if found is None:
             raise _unknown(task)
-        return _task(row)
+        return found
 
     async def find(self, project: str, task: str) -> Task | None:
         """Return a task, if there is one."""
         row = await self._db.one(SQL["get"], {"project": project, "task": task})
-        return None if row is None else _task(row)
+        return None if row is None else _task(row, self._clock())
 
     async def versions(self, project: str, task: str) -> builtins.list[TaskVersion]:
         """Return the versions of a task, newest first. Raises Unknown."""
         found = await self.get(project, task)
         return [_version(row) for row in await self._db.all(SQL["versions"], {"id": found.id})]
 
-    async def change(self, before: Task, *, name: str | None = None, spec: RunSpec | None = None) -> Task:
-        """Rename a task, or give it another spec, which makes a version.
+    async def change(
+        self,
+        before: Task,
+        *,
+        name: str | None = None,
+        spec: RunSpec | None = None,
+        schedule: ScheduleSpec | None = None,
+        unscheduled: bool = False,
+    ) -> Task:
+        """Rename a task, give it another spec, which makes a version, or another schedule, or none.
 
         Raises Conflicting when it has another version than ``before`` by now, is gone, or the name is taken.
         """
@@ -104,7 +124,11 @@ class Tasks:
             if spec is not None and another:
                 resolve_mounts(db, before.project, [spec], one=True)
                 db.execute(SQL["insert_version"], {**given, "spec": _text(spec)})
-            return _read(db, before.project, before.id)
+            if schedule is not None:
+                schedules.put(db, before.id, schedule, now)
+            elif unscheduled:
+                schedules.remove(db, before.id)
+            return _read(db, before.project, before.id, now)
 
         return await self._db.write(job, Step.TASK)
 
@@ -118,14 +142,14 @@ class Tasks:
             raise _unknown(task)
 
 
-def _read(db: sqlite3.Connection, project: str, id: str) -> Task:
+def _read(db: sqlite3.Connection, project: str, id: str, now: int) -> Task:
     (row,) = db.execute(SQL["get"], {"project": project, "task": id}).fetchall()
-    return _task(row)
+    return _task(row, now)
 
 
-def _repeated(db: sqlite3.Connection, project: str, id: str) -> Task:
+def _repeated(db: sqlite3.Connection, project: str, id: str, now: int) -> Task:
     for row in db.execute(SQL["get"], {"project": project, "task": id}).fetchall():
-        return _task(row)
+        return _task(row, now)
     raise Conflicting("cannot repeat this request: the task that it made has been deleted; send a fresh key")
 
 
@@ -134,13 +158,14 @@ def _text(spec: RunSpec) -> str:
     return json.dumps(spec.wire())
 
 
-def _task(row: sqlite3.Row) -> Task:
+def _task(row: sqlite3.Row, now: int) -> Task:
     return Task(
         id=row["id"],
         project=row["project"],
         name=row["name"],
         version=row["version"],
         spec=RunSpec.model_validate_json(row["spec"]),
+        schedule=schedules.shown(row, now),
         created_at=instant(row["created_us"]),
         updated_at=instant(row["updated_us"]),
     )

@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import asdict, dataclass
 
 from runsd.faults import Step
+from runsd.schedule import LARGE_STEP_US
 from runsd.sqlite import Sqlite
 
 _SEEN = "select value from meta where key = 'clock'"
@@ -19,6 +20,8 @@ _MOVE = (
     " where phase not in ('queued', 'finished')",
     "update webhook_deliveries set next_us = next_us + :by where next_us is not null",
     "update webhooks set failing_us = failing_us + :by where failing_us is not null",
+    # Schedules go by the wall clock; that it has left something out is told to them.
+    "update schedules set jumped_us = coalesce(jumped_us, :before) where :by > 0 and :by <= :large_step",
 )
 
 
@@ -67,8 +70,9 @@ class Timers:
 
         def job(db: sqlite3.Connection) -> None:
             if by_us:
+                given = {"by": by_us, "before": reading.wall_us - by_us, "large_step": LARGE_STEP_US}
                 for sql in _MOVE:
-                    db.execute(sql, {"by": by_us})
+                    db.execute(sql, given)
             db.execute(_SEE, {"value": json.dumps(asdict(reading))})
 
         await self._db.write(job, Step.CLOCK)

@@ -52,7 +52,7 @@ class Timekeeper:
                 return
         self._clock.follow()
         if abs(by_us) > _TOLERANCE_US:
-            self._signals.notify("queue")
+            self._signals.notify("queue", "schedules")
 
     async def _move(self, by_us: int, now: Reading) -> None:
         await self._timers.move(by_us, now)

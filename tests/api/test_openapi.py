@@ -163,6 +163,7 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
         )
     there = f"/v1/tasks/{task['id']}"
     assert call("PATCH", there, json={"spec": {"labels": {"k": "t"}}})["version"] == 2
+    assert call("PATCH", there, json={"schedule": {"cron": "@daily"}})["schedule"]["next"]
     for path in ("/v1/tasks", there, f"{there}/versions"):
         call("GET", path)
     call("GET", f"/v1/runs/{call('POST', f'{there}/trigger', json={})['id']}/wait")

@@ -203,6 +203,7 @@ ELSEWHERE: dict[Step, str] = {
     Step.FETCH_SOURCE: "tests/sources/test_mirrors.py",
     Step.STORE_UPLOAD: "tests/sources/test_uploads.py",
     Step.REMOVE_IMAGE: "tests/environments/test_killed.py",
+    Step.SCHEDULED: "tests/daemon/test_schedules.py",
     Step.TELEMETRY: "tests/daemon/test_telemetry.py",
     **dict.fromkeys(
         [

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -95,6 +95,31 @@ def test_a_backoff_is_as_long_as_it_is(daemon: Daemon, clock: Clock, by_s: int, 
     assert BACKOFF_S / 2 - 1 <= (second.started_at - first.finished_at).total_seconds() < SLACK_S
 
 
+def test_a_schedule_leaves_nothing_out_that_a_step_jumps_over_and_repeats_nothing_after_one_back(
+    daemon: Daemon, clock: Clock
+) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=clock.off_s + HOUR_S / 2)
+    cron = f"{soon.minute} {soon.hour} * * *"
+    task = daemon.client.tasks.create("stepped", schedule={"cron": cron}, **daemon.spec("true"))
+    clock.step(HOUR_S)
+    assert eventually(lambda: bool(daemon.client.list(task="stepped").data), within_s=ENDED_S)
+    (run,) = daemon.client.list(task="stepped").data
+    assert run.scheduled_at == soon.replace(second=0, microsecond=0)
+    assert daemon.client.wait(run.id, ENDED_S).status is Status.SUCCEEDED
+    assert task.schedule is not None
+    for killed in (False, True):
+        if killed:
+            daemon.kill9()
+        clock.step(-HOUR_S)
+        daemon.ensure_up()
+        schedule = daemon.client.tasks.get("stepped").schedule
+        assert schedule is not None and schedule.next[0] == task.schedule.next[1]
+        clock.step(HOUR_S)
+        assert eventually(lambda: abs(ahead(daemon) - clock.off_s) < SLACK_S)
+    assert [each.id for each in daemon.client.list(task="stepped").data] == [run.id]
+    daemon.client.tasks.delete("stepped")
+
+
 def test_each_step_is_noticed_and_said(daemon: Daemon, clock: Clock) -> None:
     for by_s in (HOUR_S, -HOUR_S):
         before = len(stepped(daemon))
@@ -110,6 +135,13 @@ def ended_at_its_deadline(result: RunResult) -> None:
     assert timedelta(seconds=TIMEOUT_S) <= result.finished_at - result.started_at
     assert result.finished_at - result.started_at < timedelta(seconds=TIMEOUT_S + SLACK_S)
     assert result.usage.duration_seconds == TIMEOUT_S
+
+
+def ahead(daemon: Daemon) -> float:
+    """Return how far the clock of the daemon is off, by what it puts on a new run."""
+    made = daemon.client.create(**daemon.spec("true"))
+    daemon.client.cancel(made.id)
+    return (made.run.created_at - datetime.now(UTC)).total_seconds()
 
 
 def stepped(daemon: Daemon) -> list[float]:

@@ -24,8 +24,8 @@ LEAVES = {
     "runsd.sqlite",
 }
 PURE = {
-    "runsd.access", "runsd.admission", "runsd.billing", "runsd.budget", "runsd.climb", "runsd.fairness",
-    "runsd.mask", "runsd.problems", "runsd.retry", "runsd.run",
+    "runsd.access", "runsd.admission", "runsd.billing", "runsd.budget", "runsd.climb", "runsd.cron",
+    "runsd.fairness", "runsd.mask", "runsd.problems", "runsd.retry", "runsd.run", "runsd.schedule",
     *(f"runsd.telemetry.{room}" for room in (
         "amounts", "bucket", "calls", "conventions", "environment", "exceptions", "facts", "reading", "rows",
         "series", "sums", "veil", "view",
@@ -79,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.environments": BELOW | {"runsd.engine.port"},
     "runsd.telemetry": BELOW | {"runsd.engine.port"},
     "runsd.webhooks": STORED,
-    "runsd.supervise": LOOPS,
+    "runsd.supervise": LOOPS | {"runsd.intake"},
     "runsd.api": STORED | {"runsd.supervise", "runsd.intake", "runsd.sources", "runsd.why", "runsd.webhooks"},
     "runsd.doctor": {"runsd_sdk", *LEAVES, "runsd.admission", "runsd.intake", "runsd.engine"},
     "runsd.doctor.databases": {

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
     from runsd_sdk.secret import SecretUse
     from runsd_sdk.spec import Requests, Resources, Retries, RunSpec, VolumeMount
-    from runsd_sdk.task import Task, TaskVersion
+    from runsd_sdk.task import CatchUp, Overlap, Schedule, ScheduleSpec, Task, TaskVersion
     from runsd_sdk.unwrapping import unwrap
     from runsd_sdk.webhook import Delivery, Webhook, WebhookEvent
 
@@ -68,7 +68,7 @@ _HOME = {
     "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
     "secret": "SecretUse",
     "spec": "Requests Resources Retries RunSpec VolumeMount",
-    "task": "Task TaskVersion",
+    "task": "CatchUp Overlap Schedule ScheduleSpec Task TaskVersion",
     "unwrapping": "unwrap",
     "webhook": "Delivery Webhook WebhookEvent",
 }
@@ -81,6 +81,7 @@ __all__ = [
     "AsyncRunHandle",
     "AsyncRunsClient",
     "BadRequest",
+    "CatchUp",
     "Conflict",
     "DaemonUnreachable",
     "Delivery",
@@ -104,6 +105,7 @@ __all__ = [
     "Metrics",
     "NewKey",
     "NotFound",
+    "Overlap",
     "Phase",
     "Problem",
     "Project",
@@ -126,6 +128,8 @@ __all__ = [
     "RunTimedOut",
     "RunsClient",
     "RunsdError",
+    "Schedule",
+    "ScheduleSpec",
     "Secret",
     "SecretUse",
     "ServerError",

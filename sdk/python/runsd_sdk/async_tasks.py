@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 from runsd_sdk import calls
 from runsd_sdk.async_handle import AsyncRunHandle
 from runsd_sdk.fields import SpecFields
-from runsd_sdk.task import Task, TaskVersion
+from runsd_sdk.task import CatchUp, CatchUpName, Overlap, OverlapName, Task, TaskVersion
 
 if TYPE_CHECKING:
     from runsd_sdk.aio import AsyncDriver
@@ -26,14 +26,18 @@ class AsyncTasks:
         /,
         *,
         from_run: str | None = None,
+        schedule: calls.Schedule | None = None,
         idempotency_key: str | None = None,
         **spec: Unpack[SpecFields],
     ) -> Task:
         """Save a run under a name: ``create("nightly", image="alpine", command=["true"])``.
 
-        ``from_run`` is the id of a run that is to be repeated so, in place of its fields.
+        ``from_run`` is the id of a run that is to be repeated so, in place of its fields; ``schedule`` is
+        ``{"cron": "0 2 * * *", "timezone": "Europe/Berlin"}``.
         """
-        call = calls.create_task(task, spec, from_run=from_run, idempotency_key=idempotency_key)
+        call = calls.create_task(
+            task, spec, from_run=from_run, schedule=schedule, idempotency_key=idempotency_key
+        )
         return await self._driver.ask(call)
 
     async def list(self) -> builtins.list[Task]:
@@ -64,6 +68,35 @@ class AsyncTasks:
         """
         call = calls.change_task(task, changes, rename=rename, from_run=from_run, version=version)
         return await self._driver.ask(call)
+
+    async def schedule(
+        self,
+        task: str,
+        cron: str | None = None,
+        *,
+        timezone: str | None = None,
+        overlap: Overlap | OverlapName | None = None,
+        catch_up: CatchUp | CatchUpName | None = None,
+    ) -> Task:
+        """Start a task by the clock: ``schedule("nightly", "0 2 * * *", timezone="Europe/Berlin")``.
+
+        What is not said stays as it is: at first UTC, ``overlap="skip"``, ``catch_up="none"``.
+        """
+        said = {"cron": cron, "timezone": timezone, "overlap": overlap, "catch_up": catch_up}
+        given = {name: str(value) for name, value in said.items() if value is not None}
+        return await self._driver.ask(calls.schedule_task(task, given))
+
+    async def unschedule(self, task: str) -> Task:
+        """Start a task by the clock no more."""
+        return await self._driver.ask(calls.schedule_task(task, None))
+
+    async def pause(self, task: str) -> Task:
+        """Let a schedule rest: what comes meanwhile is left out."""
+        return await self._driver.ask(calls.schedule_task(task, {"paused": True}))
+
+    async def resume(self, task: str) -> Task:
+        """Let a schedule go on, from now."""
+        return await self._driver.ask(calls.schedule_task(task, {"paused": False}))
 
     async def delete(self, task: str) -> None:
         """Forget a task. Its runs stay."""

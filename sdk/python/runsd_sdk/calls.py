@@ -27,7 +27,7 @@ from runsd_sdk.run import (
 )
 from runsd_sdk.secret import SecretValue
 from runsd_sdk.spec import RunPatch, VolumeSpec
-from runsd_sdk.task import Task, TaskList, TaskPatch, TaskSpec, TaskVersionList
+from runsd_sdk.task import ScheduleSpec, Task, TaskList, TaskPatch, TaskSpec, TaskVersionList
 from runsd_sdk.webhook import (
     Delivery,
     DeliveryList,
@@ -42,6 +42,7 @@ T = TypeVar("T")
 A = TypeVar("A", bound=Answer)
 Query = tuple[tuple[str, str], ...]
 Stream = Literal["all", "stdout", "stderr"]
+Schedule = ScheduleSpec | Mapping[str, object]
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -462,10 +463,13 @@ def create_task(
     spec: Mapping[str, object],
     *,
     from_run: str | None = None,
+    schedule: Schedule | None = None,
     idempotency_key: str | None = None,
 ) -> Call[Task]:
     """Save a run as a task: one that is described, or one that was."""
     body: fields.Json = {"name": name}
+    if schedule is not None:
+        body["schedule"] = _schedule(schedule)
     if from_run is not None:
         body["fromRun"] = from_run
     if spec or from_run is None:
@@ -503,6 +507,12 @@ def change_task(
         body["spec"] = fields.overrides(changes)
     call = _changed(_task(task), Task, fields.validated(TaskPatch, body).wire())
     return replace(call, repeatable=rename is None and version is None)
+
+
+def schedule_task(task: str, schedule: Schedule | None) -> Call[Task]:
+    """Change a task's schedule, or end it."""
+    body = {"schedule": None if schedule is None else _schedule(schedule)}
+    return _changed(_task(task), Task, fields.validated(TaskPatch, body).wire())
 
 
 def delete_task(task: str) -> Call[None]:
@@ -590,6 +600,10 @@ def _webhook(webhook: str, *below: str) -> str:
 
 def _task(task: str, *below: str) -> str:
     return "/".join(("/v1/tasks", _segment(task), *below))
+
+
+def _schedule(schedule: Schedule) -> fields.Json:
+    return schedule.wire() if isinstance(schedule, ScheduleSpec) else fields.plain(schedule)
 
 
 def _events_path(run_id: str | None) -> str:

@@ -130,6 +130,7 @@ class Run(Answer):
     rerun_of: str | None
     task: str | None
     task_version: int | None = None
+    scheduled_at: Instant | None = None
     hostname: str
 
 

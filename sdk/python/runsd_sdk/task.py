@@ -1,6 +1,7 @@
 """Tasks: runs that are saved under a name, what may be said of them, and what the daemon says."""
 
-from typing import Annotated, Any, Self
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, model_validator
 
@@ -24,12 +25,52 @@ SaidSpec = Annotated[RunSpec, PlainSerializer(RunSpec.wire, return_type=dict[str
 RunReference = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
+OverlapName = Literal["skip", "queue", "replace", "allow"]
+CatchUpName = Literal["none", "last"]
+
+
+class Overlap(StrEnum):
+    """What becomes of an instant when a run that the schedule started before is not over."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+    REPLACE = "replace"
+    ALLOW = "allow"
+
+
+class CatchUp(StrEnum):
+    """What is made up for after an outage: nothing, or the last of the instants that were missed."""
+
+    NONE = "none"
+    LAST = "last"
+
+
+class InstantOutcome(StrEnum):
+    """What has become of an instant of a schedule."""
+
+    STARTED = "started"
+    WAITING = "waiting"
+    SKIPPED = "skipped"
+    REFUSED = "refused"
+
+
+class ScheduleSpec(Body):
+    """When a task is started by the clock: a cron expression of five fields, in a time zone."""
+
+    cron: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    timezone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "UTC"
+    overlap: Overlap = Overlap.SKIP
+    catch_up: CatchUp = CatchUp.NONE
+    paused: bool = False
+
+
 class TaskSpec(Body):
     """A task to make: a name, and a spec or the run whose spec it is to have."""
 
     name: TaskName
     spec: RunSpec | None = None
     from_run: RunReference | None = None
+    schedule: ScheduleSpec | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -39,23 +80,49 @@ class TaskSpec(Body):
 
 
 class TaskPatch(Body):
-    """What may change on a task. ``spec`` is a partial RunSpec, applied as a JSON merge patch (RFC 7396).
+    """What may change on a task. ``spec`` and ``schedule`` are applied as JSON merge patches (RFC 7396).
 
+    A ``schedule`` of null ends it.
     ``version`` is the version that is to be changed: if somebody else was faster, nothing is.
     """
 
     name: TaskName | None = None
     spec: dict[str, Any] | None = None
     from_run: RunReference | None = None
+    schedule: dict[str, Any] | None = None
     version: Annotated[int, Field(ge=1, le=2**53)] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_fields_set - {"version"}:
-            raise ValueError("nothing to change; give name, spec or fromRun")
+            raise ValueError("nothing to change; give name, spec, fromRun or schedule")
         if self.spec is not None and self.from_run is not None:
             raise ValueError("spec and fromRun both say what to run; give one of them")
         return self
+
+
+class ScheduledInstant(Answer):
+    """An instant of a schedule, and what has become of it; ``run_id`` is the run that it has started."""
+
+    at: Instant
+    outcome: InstantOutcome
+    run_id: str | None = None
+    message: str | None = None
+
+
+class Schedule(Answer):
+    """When a task is started by the clock.
+
+    ``next`` are the next times, ``recent`` the last ones and what came of them, newest first.
+    """
+
+    cron: str
+    timezone: str
+    overlap: Overlap
+    catch_up: CatchUp
+    paused: bool
+    next: list[Instant]
+    recent: list[ScheduledInstant] = []
 
 
 class Task(Answer):
@@ -66,6 +133,7 @@ class Task(Answer):
     name: str
     version: int
     spec: SaidSpec
+    schedule: Schedule | None = None
     created_at: Instant
     updated_at: Instant
 

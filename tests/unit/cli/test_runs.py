@@ -22,13 +22,15 @@ COMMANDS = {
     "project remove", "project set", "project rm",
     "key create", "key ls", "key rm",
     "save", "task create", "task ls", "task show", "task versions", "task run", "task edit", "task rm",
+    *(f"schedule {name}" for name in ("set", "ls", "show", "pause", "resume", "rm")),
+    *(f"task schedule {name}" for name in ("set", "ls", "show", "pause", "resume", "rm")),
 }  # fmt: skip
 
 
 def commands(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
-            yield from commands(command, f"{name} ")
+            yield from commands(command, f"{above}{name} ")
         else:
             yield f"{above}{name}", command
 
