@@ -43,6 +43,7 @@ from runsd.store.attempts import Attempts
 from runsd.store.database import instance_of, open_database
 from runsd.store.deliveries import Deliveries
 from runsd.store.events import Events
+from runsd.store.hooks import Hooks, Payloads
 from runsd.store.keys import Keys
 from runsd.store.programs import Programs
 from runsd.store.projects import Projects
@@ -217,6 +218,7 @@ async def _serve(
             programs=programs,
             volumes=volumes,
             secrets=secrets,
+            payloads=Payloads(db),
             secret_files=secret_files,
             sources=sources,
             environments=environments,
@@ -284,6 +286,7 @@ async def _serve(
             projects=projects,
             keys=keys,
             events=Events(db),
+            hooks=Hooks(db, runs, clock=clock),
             tasks=Tasks(db, clock=clock, new_id=new_id),
             volumes=volumes,
             webhooks=Webhooks(db, keyring, clock=clock, new_id=new_id),

@@ -11,6 +11,7 @@ RunsdError
 ├── Conflicting      right, but not in this state (409)
 │   └── SecretsLocked       the key of secrets is missing, unfit or another one (409)
 ├── Full             it would be more than a project may have (429)
+├── Unsigned         nobody vouches for what came from outside (401)
 ├── NotNow           right, but the host cannot take it at the moment (503)
 ├── SourceFailed     what a run is made of cannot be had (422)
 ├── DependenciesFailed   a Python run's environment cannot be made: the run's own end, never an answer
@@ -105,6 +106,12 @@ class Full(RunsdError):
     """More than a project may have at the moment."""
 
     code = "project_full"
+
+
+class Unsigned(RunsdError):
+    """A delivery for which nobody vouches."""
+
+    code = "unsigned"
 
 
 class NotNow(RunsdError):

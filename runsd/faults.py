@@ -36,6 +36,7 @@ class Step(StrEnum):
     RESEAL_SECRETS = "reseal_secrets"  # commit: all are encrypted with the newest key
     DROP_KEYS = "drop_keys"  # file: the older ones are gone
     TASK = "task"  # commit: a task is made, changed or deleted
+    DELIVERY = "delivery"  # commit: what came to a hook has made a run
     SCHEDULED = "scheduled"  # commit: an instant of a schedule is decided, and its run made
     FETCH_SOURCE = "fetch_source"  # git: a repository's mirror has the commit that a run needs
     STORE_UPLOAD = "store_upload"  # file: a source that was sent is there, whole

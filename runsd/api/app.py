@@ -128,6 +128,12 @@ def _identified(callers: Callers, free: frozenset[_Serve]) -> Middleware:
     return identified
 
 
+def _route(request: web.Request) -> str:
+    """Return the path as the route table has it: what stands in for a part of it may be a secret."""
+    resource = request.match_info.route.resource
+    return "" if resource is None else resource.canonical
+
+
 @web.middleware
 async def _map_errors(request: web.Request, handler: _Serve) -> web.StreamResponse:
     try:
@@ -140,7 +146,7 @@ async def _map_errors(request: web.Request, handler: _Serve) -> web.StreamRespon
     except ConnectionError:
         return web.Response(status=_CLIENT_LEFT)  # nobody reads it; an exception would be logged as ours
     except Exception as failure:
-        log.exception("api.failed", method=request.method, path=request.path)
+        log.exception("api.failed", method=request.method, path=_route(request))
         return problem_response(problem_of(failure))
 
 

@@ -95,7 +95,7 @@ async def decode_body(request: web.Request, model: type[M] | None, most_bytes: i
     """Read and validate a JSON body. Raises Malformed (400, 413, 415) or Invalid (422)."""
     if model is None:
         return None
-    raw = await _read(request, most_bytes)
+    raw = await read_body(request, most_bytes)
     if request.content_type != "application/json" and (raw or request.headers.get("Content-Type")):
         said = f"send application/json, not {request.content_type}"
         raise Malformed(said, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
@@ -128,7 +128,8 @@ def named_project(request: web.Request) -> str | None:
     return request.headers.get("Runsd-Project") or request.query.get("project") or None
 
 
-async def _read(request: web.Request, most_bytes: int) -> bytes:
+async def read_body(request: web.Request, most_bytes: int) -> bytes:
+    """Read a body, whatever it is. Raises Malformed (413)."""
     too_large = Malformed(
         f"the body is larger than {most_bytes // MIB} MiB; send less, or several requests",
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -18,7 +18,7 @@ from runsd.api.routes import ROUTES, Route
 _REF: Final = "#/components/schemas/{model}"
 _ERRORS: Final = {
     HTTPStatus.BAD_REQUEST: "The request cannot be read",
-    HTTPStatus.UNAUTHORIZED: "Over TCP: there is no key, or it opens nothing, or no longer",
+    HTTPStatus.UNAUTHORIZED: "Over TCP: no key, or one that opens nothing. At a hook: no signature",
     HTTPStatus.FORBIDDEN: "The caller may do other things, but not this",
     HTTPStatus.NOT_FOUND: "Nothing by that id, in the project that the request is about",
     HTTPStatus.CONFLICT: "The present state forbids it",

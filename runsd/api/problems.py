@@ -26,6 +26,7 @@ from runsd.errors import (
     TooOften,
     Unidentified,
     Unknown,
+    Unsigned,
 )
 
 STATUS_OF: Final[dict[type[RunsdError], HTTPStatus]] = {
@@ -39,6 +40,7 @@ STATUS_OF: Final[dict[type[RunsdError], HTTPStatus]] = {
     Conflicting: HTTPStatus.CONFLICT,
     Full: HTTPStatus.TOO_MANY_REQUESTS,
     NotNow: HTTPStatus.SERVICE_UNAVAILABLE,
+    Unsigned: HTTPStatus.UNAUTHORIZED,
     SourceFailed: HTTPStatus.UNPROCESSABLE_ENTITY,
     DependenciesFailed: HTTPStatus.UNPROCESSABLE_ENTITY,
     EngineUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,

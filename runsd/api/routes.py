@@ -10,6 +10,7 @@ from runsd_sdk.wire import Answer
 from runsd.access import Access
 from runsd.api import (
     events,
+    hooks,
     keys,
     logs,
     programs,
@@ -24,6 +25,7 @@ from runsd.api import (
     webhooks,
 )
 from runsd.api.call import MIB, Handler, NoQuery, Query
+from runsd.api.hooks import ANY
 from runsd.api.streams import NDJSON, SSE, TEXT
 from runsd.metrics import CONTENT_TYPE
 
@@ -122,6 +124,12 @@ ROUTES: Final = (
     Route(
         "POST", f"{_TASK}/trigger", tasks.trigger, run.Run, runs.Overrides,
         status=201, keyed=True, access=WRITE,
+    ),
+    Route("POST", f"{_TASK}/webhook", hooks.create, task.NewHook, task.HookSpec, status=201, access=WRITE),
+    Route("DELETE", f"{_TASK}/webhook", hooks.delete, None, status=204, access=WRITE),
+    Route(
+        "POST", "/v1/hooks/{token}", hooks.receive, task.HookReceipt,
+        takes=ANY, status=201, access=Access.NONE,
     ),
     Route("POST", "/v1/sources", sources.create, host.Source, takes=sources.TAR, status=201, access=WRITE),
     Route("GET", "/v1/sources/{id}", sources.get, host.Source, access=READ),

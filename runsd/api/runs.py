@@ -76,7 +76,7 @@ async def create_batch(call: Call) -> Reply:
         call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()), one=False
     )
     accepted = await services.runs.submit(submission, check=services.disk.check)
-    _announce(call, accepted.runs, replayed=accepted.replayed)
+    announce(call, accepted.runs, replayed=accepted.replayed)
     return Reply(RunBatch(data=accepted.runs), *created(replayed=accepted.replayed))
 
 
@@ -267,7 +267,7 @@ async def submit(
         raise Conflicting(
             "cannot repeat this request: the run that it made has been deleted; send a fresh key"
         )
-    _announce(call, accepted.runs, replayed=accepted.replayed)
+    announce(call, accepted.runs, replayed=accepted.replayed)
     run = accepted.runs[0]
     status, headers = created(replayed=accepted.replayed)
     return Reply(run, status, {**headers, "Location": f"/v1/runs/{run.id}"})
@@ -278,6 +278,17 @@ def accepted_spec(call: Call, spec: RunSpec, *, at: Location = ()) -> RunSpec:
     services = call.services
     project = services.projects.get(call.project)
     return intake.accept(spec, services.settings, services.largest_run, project=project, at=at)
+
+
+def announce(call: Call, runs: Sequence[Run], *, replayed: bool) -> None:
+    """Tell whoever waits for runs that there are some."""
+    if not replayed:
+        if len(runs) == 1:
+            log.info("run.submitted", run=runs[0].id)
+        else:
+            log.info("runs.submitted", runs=[run.id for run in runs])
+        call.services.metrics.submitted.inc(len(runs))
+        call.services.signals.notify("queue", "events")
 
 
 def created(*, replayed: bool) -> tuple[HTTPStatus, dict[str, str]]:
@@ -310,13 +321,3 @@ def _note_cancel(call: Call, run: Run) -> None:
         log.info("run.finished", run=run.id, status=run.status.value, reason=run.reason.value)
     else:
         log.info("run.stopping", run=run.id, reason="cancelled")
-
-
-def _announce(call: Call, runs: Sequence[Run], *, replayed: bool) -> None:
-    if not replayed:
-        if len(runs) == 1:
-            log.info("run.submitted", run=runs[0].id)
-        else:
-            log.info("runs.submitted", runs=[run.id for run in runs])
-        call.services.metrics.submitted.inc(len(runs))
-        call.services.signals.notify("queue", "events")

@@ -18,6 +18,7 @@ from runsd.sources.uploads import Uploads
 from runsd.store.attempts import Attempts
 from runsd.store.deliveries import Deliveries
 from runsd.store.events import Events
+from runsd.store.hooks import Hooks
 from runsd.store.keys import Keys
 from runsd.store.programs import Programs
 from runsd.store.projects import Projects
@@ -53,6 +54,7 @@ class Services:
     projects: Projects
     keys: Keys
     events: Events
+    hooks: Hooks
     tasks: Tasks
     volumes: Volumes
     webhooks: Webhooks

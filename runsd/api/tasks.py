@@ -8,13 +8,14 @@ from typing import Any
 
 from runsd_sdk.fields import merged
 from runsd_sdk.spec import RunSpec
-from runsd_sdk.task import ScheduleSpec, Task, TaskList, TaskPatch, TaskSpec, TaskVersionList
+from runsd_sdk.task import NewHook, ScheduleSpec, Task, TaskList, TaskPatch, TaskSpec, TaskVersionList
 from runsd_sdk.wire import Body
 
 from runsd import cron
-from runsd.api import programs, runs, secrets
+from runsd.api import hooks, programs, runs, secrets
 from runsd.api.call import Call, Reply, validated
 from runsd.errors import Location, Refused
+from runsd.store.hooks import new_token
 from runsd.store.idempotency import Key
 from runsd.store.runs import TaskRef
 
@@ -37,12 +38,17 @@ async def create(call: Call) -> Reply:
     key = call.idempotency_key
     kept = None if key is None else Key(key, call.fingerprint(body.wire()))
     with _in_spec():
+        token = new_token() if body.webhook else None
         created = await call.services.tasks.create(
-            call.project, body.name, spec, schedule=body.schedule, key=kept
+            call.project, body.name, spec, schedule=body.schedule, token=token, key=kept
         )
     call.services.signals.notify("schedules")
     status, headers = runs.created(replayed=created.replayed)
-    return Reply(created.task, status, {**headers, "Location": f"/v1/tasks/{created.task.id}"})
+    task = created.task
+    if token is not None and task.webhook is not None and not created.replayed:
+        told = NewHook(**dict(task.webhook), token=token, path=hooks.path(token))
+        task = task.model_copy(update={"webhook": told})
+    return Reply(task, status, {**headers, "Location": f"/v1/tasks/{created.task.id}"})
 
 
 async def page(call: Call) -> Reply:

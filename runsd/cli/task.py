@@ -8,7 +8,7 @@ from runsd.cli import schedule, session
 from runsd.cli.options import JsonFlag, RunId, SpecOptions, command_line, describes_run
 from runsd.cli.program import ProgramCommand
 from runsd.cli.run import Command, Detach, File, Image, carry_out, described
-from runsd.cli.select import complete_task, run_id
+from runsd.cli.select import complete_secret, complete_task, run_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,14 @@ AsName = Annotated[
 FromRun = Annotated[
     str | None, typer.Option(metavar="ID", help="Take the spec of this run.")
 ]  # fmt: skip
+HookSecret = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Take only what is signed with this secret of the project.",
+        autocompletion=complete_secret,
+    ),
+]
 OtherImage = Annotated[str | None, typer.Option("--image", metavar="IMAGE", help="Another image.")]
 _PROGRAM = {"allow_interspersed_args": False}
 
@@ -158,6 +166,35 @@ def edit(
 
 
 @app.command()
+def hook(task: TaskName, *, secret: HookSecret = None, json: JsonFlag = False) -> None:
+    """Give a task an address for webhooks, and print it, this once.
+
+    The address that it had before ends.
+    """
+    with session.connected() as client:
+        from runsd.cli import output
+
+        made = client.tasks.open_hook(task, secret=secret)
+        if json:
+            output.document(made)
+        else:
+            output.line(made.path)
+
+
+@app.command()
+def unhook(task: TaskName, *, json: JsonFlag = False) -> None:
+    """Take a task's address for webhooks away."""
+    with session.connected() as client:
+        from runsd.cli import output
+
+        client.tasks.close_hook(task)
+        if json:
+            output.document(client.tasks.get(task))
+        else:
+            output.line(task)
+
+
+@app.command()
 def rm(
     tasks: Annotated[
         list[str],
@@ -204,4 +241,8 @@ def _described(task: "Task") -> "Iterator[tuple[str, str]]":
     yield "changed", output.local(task.updated_at)
     if task.schedule is not None:
         yield from schedule.described(task.schedule)
+    if task.webhook is not None:
+        signed = f", signed with {task.webhook.secret}" if task.webhook.secret else ", unsigned"
+        yield "webhook", f"since {output.local(task.webhook.created_at)}{signed}"
+        yield "last called", output.local(task.webhook.last_delivery_at)
     yield "runs", yaml.safe_dump(task.spec.wire(), sort_keys=False, allow_unicode=True).rstrip()

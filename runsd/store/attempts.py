@@ -49,6 +49,7 @@ class Work:
     stop_us: int | None
     stop_reason: Reason | None
     source_commit: str | None
+    has_payload: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +332,7 @@ def _work(row: sqlite3.Row) -> Work:
         stop_us=row["stop_us"],
         stop_reason=Reason(row["stop_reason"]) if row["stop_reason"] else None,
         source_commit=row["source_commit"],
+        has_payload=bool(row["has_payload"]),
     )
 
 

@@ -54,8 +54,9 @@ class TaskRef:
 class Submission:
     """Runs to accept together, with the idempotency key that makes a repetition harmless.
 
-    ``fingerprint`` stands for the whole request: the same key with another one is refused. ``one`` is False
-    for a batch, whose errors say which run they are about.
+    ``payload`` is what came to a hook; a rerun has that of the run before. ``fingerprint`` stands for the
+    whole request: the same key with another one is refused. ``one`` is False for a batch, whose errors say
+    which run they are about.
     """
 
     project: str
@@ -67,6 +68,7 @@ class Submission:
     kept: Kept = NOTHING_KEPT
     trigger: str = "api"
     one: bool = True
+    payload: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +201,14 @@ class Runs:
         require_room(db, submission.project, more=len(submission.specs))
         specs = resolve_mounts(db, submission.project, submission.specs, one=submission.one)
         ids = [self._new_id("run") for _ in specs]
-        rows = [self._row(id, spec, submission, now) for id, spec in zip(ids, specs, strict=True)]
+        payload = _payload(db, submission)
+        rows = [
+            {**self._row(id, spec, submission, now), "has_payload": int(payload is not None)}
+            for id, spec in zip(ids, specs, strict=True)
+        ]
         db.executemany(SQL["insert"], rows)
+        if payload is not None:
+            db.executemany(SQL["insert_payload"], [{"id": id, "body": payload} for id in ids])
         pairs = list(zip(ids, specs, strict=True))
         labels = [{"run_id": i, "key": k, "value": v} for i, s in pairs for k, v in s.labels.items()]
         volumes = [{"run_id": i, "volume_id": m.volume_id} for i, s in pairs for m in s.volume_mounts]
@@ -266,6 +274,14 @@ class Runs:
             run = await self.get(project, id)
             raise Conflicting(f"cannot {statement} {id}: it is {run.phase}")
         return changed
+
+
+def _payload(db: sqlite3.Connection, submission: Submission) -> bytes | None:
+    if submission.rerun_of is None:
+        return submission.payload
+    for row in db.execute(SQL["payload"], {"id": submission.rerun_of}).fetchall():
+        return bytes(row["body"])
+    return None
 
 
 async def _floors(reader: aiosqlite.Connection, wanted: RunFilter) -> list[str | None]:

@@ -2,12 +2,18 @@
 insert into runs (
     id, project, name, labels, spec, cpu_milli, memory_bytes, gpus, priority, timeout_s, grace_s,
     status, phase, created_us, not_before_us, expires_us, trigger, rerun_of, task, task_version, scheduled_us,
-    hostname, source_commit
+    has_payload, hostname, source_commit
 ) values (
     :id, :project, :name, :labels, :spec, :cpu_milli, :memory_bytes, :gpus, :priority, :timeout_s, :grace_s,
     'pending', 'queued', :now, :now, :expires_us, :trigger, :rerun_of, :task, :task_version, :scheduled_us,
-    :hostname, :source_commit
+    :has_payload, :hostname, :source_commit
 )
+
+-- name: insert_payload
+insert into run_payloads (run_id, body) values (:id, :body)
+
+-- name: payload
+select body from run_payloads where run_id = :id
 
 -- name: insert_label
 insert into run_labels (project, key, value, run_id) select project, :key, :value, id from runs where id = :run_id

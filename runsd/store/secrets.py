@@ -89,6 +89,11 @@ class Secrets:
 
         await asyncio.to_thread(open_all)
 
+    async def value(self, project: str, name: str) -> str | None:
+        """Return the present value of a secret, for the daemon's own use; None for one that is not there."""
+        row = await self._db.one(_VALUES, {"project": project, "names": json.dumps([name])})
+        return None if row is None else await asyncio.to_thread(self._keyring.open, row["value"])
+
     async def of_run(self, run_id: str) -> Mapping[str, Given]:
         """Return what a run was given, by name, until it is over."""
         rows = await self._db.all(_OF_RUN, {"run_id": run_id})

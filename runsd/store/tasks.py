@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from runsd_sdk.spec import RunSpec
-from runsd_sdk.task import ScheduleSpec, Task, TaskVersion
+from runsd_sdk.task import Hook, ScheduleSpec, Task, TaskVersion
 
-from runsd.clock import Clock, instant
+from runsd.clock import Clock, instant, instant_or_none
 from runsd.errors import Conflicting, Unknown
 from runsd.faults import Step
 from runsd.sqlite import Sqlite, statements
-from runsd.store import schedules
+from runsd.store import hooks, schedules
 from runsd.store.idempotency import Key, keep, replayed
 from runsd.store.projects import require_project
 from runsd.store.volumes import resolve_mounts
@@ -46,9 +46,13 @@ class Tasks:
         spec: RunSpec,
         *,
         schedule: ScheduleSpec | None = None,
+        token: str | None = None,
         key: Key | None = None,
     ) -> Created:
-        """Make a task. Raises Conflicting when its name is taken, Refused for an unknown volume."""
+        """Make a task, with a hook if there is a ``token`` for one.
+
+        Raises Conflicting when its name is taken, Refused for an unknown volume.
+        """
 
         def job(db: sqlite3.Connection) -> Created:
             now = self._clock()
@@ -63,6 +67,8 @@ class Tasks:
             db.execute(SQL["insert_version"], {**given, "number": 1})
             if schedule is not None:
                 schedules.put(db, id, schedule, now)
+            if token is not None:
+                hooks.put(db, id, token, None, now)
             if key is not None:
                 keep(db, project, key, [id], now)
             return Created(_read(db, project, id, now), replayed=False)
@@ -166,9 +172,17 @@ def _task(row: sqlite3.Row, now: int) -> Task:
         version=row["version"],
         spec=RunSpec.model_validate_json(row["spec"]),
         schedule=schedules.shown(row, now),
+        webhook=_hook(row),
         created_at=instant(row["created_us"]),
         updated_at=instant(row["updated_us"]),
     )
+
+
+def _hook(row: sqlite3.Row) -> Hook | None:
+    if row["hook_us"] is None:
+        return None
+    last = instant_or_none(row["hook_last_us"])
+    return Hook(secret=row["hook_secret"], created_at=instant(row["hook_us"]), last_delivery_at=last)
 
 
 def _version(row: sqlite3.Row) -> TaskVersion:

@@ -11,6 +11,7 @@ from runsd.engine.port import ContainerFacts, ContainerState
 from runsd.logs.capture import Capture
 from runsd.run import Outcome
 from runsd.store.attempts import Work
+from runsd.supervise import payload
 from runsd.supervise.asking import Asking
 from runsd.supervise.output import Live, Output, copy_live, copy_record
 from runsd.supervise.preparing import Preparation
@@ -75,6 +76,8 @@ class Launch:
             output = await stack.enter_async_context(reading)
             if container.state is ContainerState.CREATED:
                 await self._check_not_started()
+                if work.has_payload:
+                    await payload.put(self._tools, work.id, container.id)
                 await self._start.of(container)
         return container, output
 

@@ -12,6 +12,7 @@ from runsd.environments.naming import ENVIRONMENT
 from runsd.errors import EngineConflict, EngineNotFound, EngineRefused
 from runsd.run import Outcome
 from runsd.store.attempts import Work
+from runsd.supervise import payload
 from runsd.supervise.asking import Asking
 from runsd.supervise.naming import container_labels
 from runsd.supervise.patience import patiently
@@ -112,6 +113,8 @@ class Preparation:
         mounts = await self._mounts()
         await self._secrets.lay_out()
         secret = await self._secrets.variables()
+        if self._work.has_payload:
+            secret = {**await payload.variables(self._tools, self._work.id), **secret}
         cgroup_parent = await self._tools.usage.prepare(self._name)
         loan = await self._loan()
         sandbox = loan.sandbox if loan else None
@@ -191,7 +194,10 @@ class Preparation:
             sandbox=sandbox,
             binds=self._secrets.binds(),
             read_only=self._tools.read_only,
-            kept=() if program is None else program.kept,
+            kept=(
+                *(() if program is None else program.kept),
+                *((payload.FOLDER,) if self._work.has_payload else ()),
+            ),
         )
 
     def _telemetry(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ from runsd.run import Outcome
 from runsd.signals import Signals
 from runsd.sources.sources import Sources
 from runsd.store.attempts import Attempts
+from runsd.store.hooks import Payloads
 from runsd.store.programs import Programs
 from runsd.store.secrets import Secrets
 from runsd.store.volumes import Volumes
@@ -33,6 +34,7 @@ class Tools:
     programs: Programs
     volumes: Volumes
     secrets: Secrets
+    payloads: Payloads
     secret_files: SecretFiles
     sources: Sources
     environments: Environments

@@ -31,7 +31,8 @@ CHECKS = [
 CONFIG = SchemathesisConfig.from_dict(
     {"generation": {"max-examples": EXAMPLES, "deterministic": True, "database": "none"}}
 )
-schemathesis.serializer.alias("application/x-tar", "application/octet-stream")
+for media in ("application/x-tar", "*/*"):
+    schemathesis.serializer.alias(media, "application/octet-stream")
 schema = schemathesis.openapi.from_dict(document(), config=CONFIG)
 
 
@@ -52,6 +53,10 @@ class Target:
             self._ask(case)
         if case.path_parameters and "id" in case.path_parameters:
             case.path_parameters = self._real_ids(case)
+            self._ask(case)
+            return
+        if case.path_parameters and "token" in case.path_parameters:
+            case.path_parameters = {"token": self._token()}
             self._ask(case)
             return
         body: Any = case.body
@@ -109,6 +114,11 @@ class Target:
 
     def _volume(self) -> str:
         return self._daemon.client.volumes.create(next(self._names)).id
+
+    def _token(self) -> str:
+        if "tokens" not in self._made:
+            self._made["tokens"] = self._daemon.client.tasks.open_hook(self._task()).token
+        return self._made["tokens"]
 
     def _task(self) -> str:
         return self._daemon.client.tasks.create(next(self._names), image=NO_IMAGE).id

@@ -164,6 +164,11 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
     there = f"/v1/tasks/{task['id']}"
     assert call("PATCH", there, json={"spec": {"labels": {"k": "t"}}})["version"] == 2
     assert call("PATCH", there, json={"schedule": {"cron": "@daily"}})["schedule"]["next"]
+    hook = call("POST", f"{there}/webhook", json={})
+    for _ in range(2):
+        call("POST", hook["path"], content=b"anything", headers={"Webhook-Id": "documented"})
+    assert call("GET", there)["webhook"]["lastDeliveryAt"]
+    call("DELETE", f"{there}/webhook")
     for path in ("/v1/tasks", there, f"{there}/versions"):
         call("GET", path)
     call("GET", f"/v1/runs/{call('POST', f'{there}/trigger', json={})['id']}/wait")
@@ -190,7 +195,9 @@ def test_every_refusal_is_as_the_document_says(method: str, path: str, call: Che
     here = re.sub(r"{\w+}", "nothing", path)
     call(method, f"{here}?colour=red")
     call(method, here, headers={"Runsd-Project": "secret"})
-    if "requestBody" in OPERATIONS[method, path]:
+    if "{token}" in path:  # nobody learns what it takes who does not know one
+        assert call(method, here, content=b"x")["code"] == "not_found"
+    elif "requestBody" in OPERATIONS[method, path]:
         (media,) = OPERATIONS[method, path]["requestBody"]["content"]
         its_type = {"Content-Type": media}
         call(method, here, content=b"{", headers=its_type)

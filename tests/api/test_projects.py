@@ -58,7 +58,9 @@ def theirs(daemon: Daemon) -> Iterator[Theirs]:
         ids = {"runs": over.id, "volumes": volume.id, "sources": source.json()["id"]}
         webhook = client.webhooks.create("https://example.org/told")
         ids |= {"keys": client.keys.create("ci").id, "webhooks": webhook.id}
+        ids["tasks"] = client.tasks.create("saved", webhook=True, **SPEC).id
         yield Theirs(ids, live.id)
+        client.tasks.delete("saved")
         client.webhooks.delete(webhook.id)
         live.cancel()
         live.wait(ENDED_S)

@@ -204,6 +204,7 @@ ELSEWHERE: dict[Step, str] = {
     Step.STORE_UPLOAD: "tests/sources/test_uploads.py",
     Step.REMOVE_IMAGE: "tests/environments/test_killed.py",
     Step.SCHEDULED: "tests/daemon/test_schedules.py",
+    Step.DELIVERY: "tests/daemon/test_hooks.py",
     Step.TELEMETRY: "tests/daemon/test_telemetry.py",
     **dict.fromkeys(
         [

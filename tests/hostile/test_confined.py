@@ -5,8 +5,10 @@ import tarfile
 
 import images
 import pytest
+from runsd_sdk import NewHook
 
 from tests.conftest import Serve
+from tests.daemon.harness import ENDED_S
 
 PROGRAM = b"""
 import logging, os, pathlib
@@ -46,6 +48,12 @@ def test_where_nobody_is_root_and_files_are_read_only_programs_give_their_result
         )  # fmt: skip
         assert result.return_value == [1000, 0, ["OSError", "OSError", "OSError", "written", "written"]]
         assert [problem.message for problem in result.problems] == ["kept"]
+        show = daemon.spec("cat", "/run/runsd/webhook.json")
+        hook = daemon.client.tasks.create("hooked", webhook=True, **show).webhook
+        assert isinstance(hook, NewHook)
+        taken = daemon.http.post(hook.path, content=b"from outside").json()["runId"]
+        daemon.client.wait(taken, ENDED_S)
+        assert daemon.client.result(taken).stdout == "from outside"
         answer = daemon.http.post("/v1/runs", json=daemon.spec("true", user="root"))
         assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["user"])
 

@@ -25,7 +25,8 @@ LEAVES = {
 }
 PURE = {
     "runsd.access", "runsd.admission", "runsd.billing", "runsd.budget", "runsd.climb", "runsd.cron",
-    "runsd.fairness", "runsd.mask", "runsd.problems", "runsd.retry", "runsd.run", "runsd.schedule",
+    "runsd.fairness", "runsd.hook", "runsd.mask", "runsd.problems", "runsd.retry", "runsd.run",
+    "runsd.schedule",
     *(f"runsd.telemetry.{room}" for room in (
         "amounts", "bucket", "calls", "conventions", "environment", "exceptions", "facts", "reading", "rows",
         "series", "sums", "veil", "view",

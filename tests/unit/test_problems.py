@@ -23,6 +23,7 @@ EXPECTED = {
     "Conflicting": 409,
     "SecretsLocked": 409,
     "Full": 429,
+    "Unsigned": 401,
     "NotNow": 503,
     "SourceFailed": 422,
     "DependenciesFailed": 422,

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
     from runsd_sdk.secret import SecretUse
     from runsd_sdk.spec import Requests, Resources, Retries, RunSpec, VolumeMount
-    from runsd_sdk.task import CatchUp, Overlap, Schedule, ScheduleSpec, Task, TaskVersion
+    from runsd_sdk.task import CatchUp, Hook, NewHook, Overlap, Schedule, ScheduleSpec, Task, TaskVersion
     from runsd_sdk.unwrapping import unwrap
     from runsd_sdk.webhook import Delivery, Webhook, WebhookEvent
 
@@ -68,7 +68,7 @@ _HOME = {
     "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
     "secret": "SecretUse",
     "spec": "Requests Resources Retries RunSpec VolumeMount",
-    "task": "CatchUp Overlap Schedule ScheduleSpec Task TaskVersion",
+    "task": "CatchUp Hook NewHook Overlap Schedule ScheduleSpec Task TaskVersion",
     "unwrapping": "unwrap",
     "webhook": "Delivery Webhook WebhookEvent",
 }
@@ -92,6 +92,7 @@ __all__ = [
     "FunctionHandle",
     "GitSource",
     "Health",
+    "Hook",
     "Info",
     "InvalidAddress",
     "InvalidArguments",
@@ -103,6 +104,7 @@ __all__ = [
     "KeyAccess",
     "LogEntry",
     "Metrics",
+    "NewHook",
     "NewKey",
     "NotFound",
     "Overlap",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 from runsd_sdk import calls
 from runsd_sdk.async_handle import AsyncRunHandle
 from runsd_sdk.fields import SpecFields
-from runsd_sdk.task import CatchUp, CatchUpName, Overlap, OverlapName, Task, TaskVersion
+from runsd_sdk.task import CatchUp, CatchUpName, NewHook, Overlap, OverlapName, Task, TaskVersion
 
 if TYPE_CHECKING:
     from runsd_sdk.aio import AsyncDriver
@@ -27,16 +27,23 @@ class AsyncTasks:
         *,
         from_run: str | None = None,
         schedule: calls.Schedule | None = None,
+        webhook: bool = False,
         idempotency_key: str | None = None,
         **spec: Unpack[SpecFields],
     ) -> Task:
         """Save a run under a name: ``create("nightly", image="alpine", command=["true"])``.
 
         ``from_run`` is the id of a run that is to be repeated so, in place of its fields; ``schedule`` is
-        ``{"cron": "0 2 * * *", "timezone": "Europe/Berlin"}``.
+        ``{"cron": "0 2 * * *", "timezone": "Europe/Berlin"}``. With ``webhook`` it has an address, told by
+        the ``webhook.path`` of the answer and never again.
         """
         call = calls.create_task(
-            task, spec, from_run=from_run, schedule=schedule, idempotency_key=idempotency_key
+            task,
+            spec,
+            from_run=from_run,
+            schedule=schedule,
+            webhook=webhook,
+            idempotency_key=idempotency_key,
         )
         return await self._driver.ask(call)
 
@@ -97,6 +104,18 @@ class AsyncTasks:
     async def resume(self, task: str) -> Task:
         """Let a schedule go on, from now."""
         return await self._driver.ask(calls.schedule_task(task, {"paused": False}))
+
+    async def open_hook(self, task: str, *, secret: str | None = None) -> NewHook:
+        """Give a task an address at which anybody who knows it starts it; the one before ends.
+
+        With ``secret``, the name of one of the project's, only what is signed with that is taken. The token
+        is told this once.
+        """
+        return await self._driver.ask(calls.open_hook(task, secret=secret))
+
+    async def close_hook(self, task: str) -> None:
+        """Take a task's address away."""
+        await self._driver.ask(calls.close_hook(task))
 
     async def delete(self, task: str) -> None:
         """Forget a task. Its runs stay."""

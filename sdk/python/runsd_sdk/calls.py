@@ -27,7 +27,16 @@ from runsd_sdk.run import (
 )
 from runsd_sdk.secret import SecretValue
 from runsd_sdk.spec import RunPatch, VolumeSpec
-from runsd_sdk.task import ScheduleSpec, Task, TaskList, TaskPatch, TaskSpec, TaskVersionList
+from runsd_sdk.task import (
+    HookSpec,
+    NewHook,
+    ScheduleSpec,
+    Task,
+    TaskList,
+    TaskPatch,
+    TaskSpec,
+    TaskVersionList,
+)
 from runsd_sdk.webhook import (
     Delivery,
     DeliveryList,
@@ -464,12 +473,15 @@ def create_task(
     *,
     from_run: str | None = None,
     schedule: Schedule | None = None,
+    webhook: bool = False,
     idempotency_key: str | None = None,
 ) -> Call[Task]:
     """Save a run as a task: one that is described, or one that was."""
     body: fields.Json = {"name": name}
     if schedule is not None:
         body["schedule"] = _schedule(schedule)
+    if webhook:
+        body["webhook"] = True
     if from_run is not None:
         body["fromRun"] = from_run
     if spec or from_run is None:
@@ -513,6 +525,17 @@ def schedule_task(task: str, schedule: Schedule | None) -> Call[Task]:
     """Change a task's schedule, or end it."""
     body = {"schedule": None if schedule is None else _schedule(schedule)}
     return _changed(_task(task), Task, fields.validated(TaskPatch, body).wire())
+
+
+def open_hook(task: str, *, secret: str | None = None) -> Call[NewHook]:
+    """Give a task an address, in the place of the one that it may have."""
+    body = fields.validated(HookSpec, {} if secret is None else {"secret": secret})
+    return _post(_task(task, "webhook"), NewHook, body.wire())
+
+
+def close_hook(task: str) -> Call[None]:
+    """Take a task's address away."""
+    return Call(method="DELETE", path=_task(task, "webhook"), parse=_nothing)
 
 
 def delete_task(task: str) -> Call[None]:

@@ -71,6 +71,7 @@ class TaskSpec(Body):
     spec: RunSpec | None = None
     from_run: RunReference | None = None
     schedule: ScheduleSpec | None = None
+    webhook: bool = False
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -99,6 +100,33 @@ class TaskPatch(Body):
         if self.spec is not None and self.from_run is not None:
             raise ValueError("spec and fromRun both say what to run; give one of them")
         return self
+
+
+class HookSpec(Body):
+    """An address for a task: ``secret`` names the project's secret with which deliveries are signed."""
+
+    secret: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+
+
+class Hook(Answer):
+    """A task's address; the token in it is kept nowhere."""
+
+    secret: str | None = None
+    created_at: Instant
+    last_delivery_at: Instant | None = None
+
+
+class NewHook(Hook):
+    """A task's address, told this once: whoever knows it starts the task by a POST to ``path``."""
+
+    token: str
+    path: str
+
+
+class HookReceipt(Answer):
+    """What is told to whoever has delivered something: the id of the run that was made for it."""
+
+    run_id: str
 
 
 class ScheduledInstant(Answer):
@@ -134,6 +162,7 @@ class Task(Answer):
     version: int
     spec: SaidSpec
     schedule: Schedule | None = None
+    webhook: NewHook | Hook | None = None
     created_at: Instant
     updated_at: Instant
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "project remove", "project set", "project rm",
     "key create", "key ls", "key rm",
     "save", "task create", "task ls", "task show", "task versions", "task run", "task edit", "task rm",
+    "task hook", "task unhook",
     *(f"schedule {name}" for name in ("set", "ls", "show", "pause", "resume", "rm")),
     *(f"task schedule {name}" for name in ("set", "ls", "show", "pause", "resume", "rm")),
 }  # fmt: skip

@@ -50,6 +50,8 @@ CASES: list[tuple[Call[Any], str, str, dict[str, str]]] = [
     (calls.task_versions("t"), "GET", "/v1/tasks/t/versions", {}),
     (calls.change_task("t", {}, rename="u"), "PATCH", "/v1/tasks/t", {}),
     (calls.schedule_task("t", {"cron": "@daily"}), "PATCH", "/v1/tasks/t", {}),
+    (calls.open_hook("t", secret="S"), "POST", "/v1/tasks/t/webhook", {}),
+    (calls.close_hook("t"), "DELETE", "/v1/tasks/t/webhook", {}),
     (calls.delete_task("t"), "DELETE", "/v1/tasks/t", {}),
     (calls.trigger("t", {}), "POST", "/v1/tasks/t/trigger", {}),
     (calls.usage("2026-11", group_by="day"), "GET", "/v1/usage", {"month": "2026-11", "groupBy": "day"}),
