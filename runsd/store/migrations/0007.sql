@@ -1,13 +1,15 @@
--- API keys: who may do what in a project over TCP. What is kept of a key tells whether it is right, not what it is.
+-- Projects share: what each may have, whose line is whose, and what it has used in a month.
 
-create table keys (
-    id           text primary key,
-    project      text not null references projects (name) on delete cascade,
-    name         text not null,
-    access       text not null check (access in ('read', 'write', 'admin')),
-    digest       blob not null check (length(digest) = 32),
-    created_us   integer not null,
-    expires_us   integer check (expires_us > created_us),
-    last_used_us integer
-) strict;
-create index keys_by_project on keys (project, id);
+alter table projects add column limits text not null default '{}';
+
+drop index runs_queue;
+create index runs_queue on runs (project, priority desc, id) where phase = 'queued';
+
+-- The sums of usage_lines, kept with them: a month of a million lines takes a second to add up.
+create table usage_months (
+    project      text not null,
+    month        text not null,
+    nano_vcpu_s  integer not null check (nano_vcpu_s >= 0),
+    primary key (project, month)
+) strict, without rowid;
+insert into usage_months select project, substr(day, 1, 7), sum(nano_vcpu_s) from usage_lines group by 1, 2;

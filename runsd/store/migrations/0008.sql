@@ -1,15 +1,23 @@
--- Projects share: what each may have, whose line is whose, and what it has used in a month.
+-- Tasks: runs that are saved under a name, to be started again and again.
 
-alter table projects add column limits text not null default '{}';
+create table tasks (
+    id          text primary key,
+    project     text not null,
+    name        text not null,
+    version     integer not null check (version > 0),
+    created_us  integer not null,
+    updated_us  integer not null,
+    unique (project, name)
+) strict;
 
-drop index runs_queue;
-create index runs_queue on runs (project, priority desc, id) where phase = 'queued';
+-- Every edit makes a version. What a run was made from is kept for as long as its task is.
+create table task_versions (
+    task_id     text not null references tasks (id) on delete cascade,
+    number      integer not null check (number > 0),
+    spec        text not null,
+    created_us  integer not null,
+    primary key (task_id, number)
+) strict;
 
--- The sums of usage_lines, kept with them: a month of a million lines takes a second to add up.
-create table usage_months (
-    project      text not null,
-    month        text not null,
-    nano_vcpu_s  integer not null check (nano_vcpu_s >= 0),
-    primary key (project, month)
-) strict, without rowid;
-insert into usage_months select project, substr(day, 1, 7), sum(nano_vcpu_s) from usage_lines group by 1, 2;
+-- A run says of which task it is, and of which version; it outlives both.
+alter table runs add column task_version integer;

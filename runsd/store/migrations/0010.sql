@@ -1,31 +1,27 @@
--- Schedules: when tasks are started by the clock.
+-- Hooks: addresses at which anybody who knows them starts a task.
 
--- Up to through_us every instant has been decided; next_us is the first after it, null while it is paused.
--- jumped_us is what the host's clock showed when it was stepped on, until the instants in between are decided.
-create table schedules (
+-- Of the token there is a hash alone. secret names the project's secret with which deliveries are signed.
+create table hooks (
     task_id     text primary key references tasks (id) on delete cascade,
-    cron        text not null,
-    timezone    text not null,
-    overlap     text not null check (overlap in ('skip', 'queue', 'replace', 'allow')),
-    catch_up    text not null check (catch_up in ('none', 'last')),
-    paused      integer not null default 0 check (paused in (0, 1)),
-    through_us  integer not null,
-    next_us     integer,
-    jumped_us   integer
+    token_hash  blob not null unique,
+    secret      text,
+    created_us  integer not null,
+    last_us     integer
 ) strict;
 
--- What has become of an instant. There is one row for each, ever: it is written with the run that it starts.
--- Only very old ones are forgotten.
-create table schedule_instants (
+-- What each delivery has made, for whoever makes it again.
+create table hook_deliveries (
     task_id     text not null references tasks (id) on delete cascade,
+    delivery    text not null,
+    run_id      text not null,
     at_us       integer not null,
-    outcome     text not null check (outcome in ('started', 'waiting', 'skipped', 'refused')),
-    run_id      text,
-    message     text,
-    primary key (task_id, at_us),
-    check ((outcome = 'started') = (run_id is not null))
+    primary key (task_id, delivery)
 ) strict, without rowid;
-create index schedule_instants_waiting on schedule_instants (task_id, at_us) where outcome = 'waiting';
+create index hook_deliveries_by_age on hook_deliveries (task_id, at_us);
 
-alter table runs add column scheduled_us integer;
-create index runs_scheduled on runs (task) where trigger = 'schedule' and phase <> 'finished';
+-- What came with a delivery, as long as its run is there.
+create table run_payloads (
+    run_id      text primary key references runs (id) on delete cascade,
+    body        blob not null
+) strict;
+alter table runs add column has_payload integer not null default 0 check (has_payload in (0, 1));

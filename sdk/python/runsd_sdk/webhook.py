@@ -189,6 +189,8 @@ class WebhookRun(Answer):
     trigger: str
     rerun_of: str | None
     task: str | None
+    task_version: int | None = None
+    scheduled_at: Instant | None = None
     hostname: str
 
 
