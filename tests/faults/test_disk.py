@@ -217,7 +217,8 @@ def test_on_a_full_disk_of_the_engine_runs_fail_and_say_so(
         with Filled(directory, engine.eye, engine.host, image=busybox_image, **settings) as daemon:
             assert daemon.run("true").status is Status.SUCCEEDED
             # The removal of its container, which follows the result, gives space back.
-            assert eventually(lambda: not engine.eye.containers(all=True), within_s=NOTICED_S)
+            runs = {"label": "io.runsd.run"}
+            assert eventually(lambda: not engine.eye.containers(all=True, filters=runs), within_s=NOTICED_S)
             disk.fill(leave=0)
             failed = daemon.run("true")
             assert (failed.status, failed.reason) == (Status.FAILED, Reason.START_FAILED)
