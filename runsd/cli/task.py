@@ -245,4 +245,5 @@ def _described(task: "Task") -> "Iterator[tuple[str, str]]":
         signed = f", signed with {task.webhook.secret}" if task.webhook.secret else ", unsigned"
         yield "webhook", f"since {output.local(task.webhook.created_at)}{signed}"
         yield "last called", output.local(task.webhook.last_delivery_at)
-    yield "runs", yaml.safe_dump(task.spec.wire(), sort_keys=False, allow_unicode=True).rstrip()
+    said = task.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    yield "runs", yaml.safe_dump(said, sort_keys=False, allow_unicode=True).rstrip()
