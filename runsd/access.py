@@ -32,7 +32,7 @@ class Caller:
     """Whoever asks. ``projects`` None: every one, and the host itself.
 
     ``home`` is the project that is meant where a request names none. ``lasts_s`` says how long it is open to
-    the caller, None for ever.
+    the caller, None for ever. ``called`` is what people call it, where that is known here.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Caller:
     projects: frozenset[str] | None = None
     home: str = DEFAULT_PROJECT
     lasts_s: float | None = None
+    called: str | None = None
 
     @property
     def of_host(self) -> bool:

@@ -155,6 +155,9 @@ class RetentionSettings(_Section):
     deliveries_days: Annotated[float, Field(ge=0)] = Field(
         30, description="what webhooks were told is kept this long"
     )
+    audit_days: Annotated[float, Field(ge=0)] = Field(
+        365, description="entries of the audit are kept this long"
+    )
     max_runs: Annotated[int, Field(ge=0)] = Field(
         1_000_000, description="of more ended runs the oldest are forgotten"
     )

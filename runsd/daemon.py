@@ -40,6 +40,7 @@ from runsd.sources.mirrors import Mirrors
 from runsd.sources.sources import Sources
 from runsd.sources.uploads import Uploads
 from runsd.store.attempts import Attempts
+from runsd.store.audit import Audit
 from runsd.store.database import instance_of, open_database
 from runsd.store.deliveries import Deliveries
 from runsd.store.events import Events
@@ -47,6 +48,7 @@ from runsd.store.hooks import Hooks, Payloads
 from runsd.store.keys import Keys
 from runsd.store.programs import Programs
 from runsd.store.projects import Projects
+from runsd.store.refusals import Refusals
 from runsd.store.retention import Retention
 from runsd.store.runs import Runs
 from runsd.store.schedules import Schedules
@@ -138,6 +140,9 @@ async def _serve(
         price = settings.billing.price_per_vcpu_second_usd
         capacity = intake.capacity(settings)
         signals, metrics = Signals(), Metrics()
+        audit = Audit(db, clock=clock)
+        refusals = Refusals(audit)
+        stack.push_async_callback(refusals.flush)
         runs = Runs(db, clock=clock, new_id=new_id, hostname=hostname, price_usd=price)
         attempts = Attempts(db, clock=clock)
         projects = await Projects.load(db, clock=clock)
@@ -271,7 +276,7 @@ async def _serve(
         )  # fmt: skip
         retention, kept_logs = Retention(db, clock=clock), KeptLogs(logs_db)
         janitor = Janitor(
-            retention, kept_logs, deliveries, files,
+            retention, kept_logs, deliveries, audit, files,
             projects=projects, forget_sources=uploads.forget_project,
             hurry=lambda: not disk.enough, settings=settings.retention, metrics=metrics, signals=signals,
             clock=clock,
@@ -285,6 +290,8 @@ async def _serve(
             programs=programs,
             projects=projects,
             keys=keys,
+            audit=audit,
+            refusals=refusals,
             events=Events(db),
             hooks=Hooks(db, runs, clock=clock),
             tasks=Tasks(db, clock=clock, new_id=new_id),
@@ -330,6 +337,7 @@ async def _serve(
         endless: tuple[Endless, ...] = (
             *files,
             keys,
+            refusals,
             *listeners,
             writer,
             monitor,

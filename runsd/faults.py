@@ -90,6 +90,8 @@ class Step(StrEnum):
     SEND_WEBHOOK = "send_webhook"  # HTTP: a receiver has answered a message, or has not
     NOTE_DELIVERY = "note_delivery"  # commit: what came of that
     FORGET_DELIVERIES = "forget_deliveries"  # commit: deliveries are over age
+    AUDIT = "audit"  # commit: entries of the audit that go with no change of the store
+    FORGET_AUDIT = "forget_audit"  # commit: entries of the audit are over age
 
 
 def before(step: Step) -> None:

@@ -36,7 +36,7 @@ def user(said: str | int) -> User:
     """Return the user of that number or name. It may ask the network. Raises Refused for an unknown name."""
     text = str(said)
     if text.isascii() and text.isdecimal() and int(text) <= _MOST_UID:
-        return User(int(text), _name(int(text)))
+        return User(int(text), name_of(int(text)))
     try:
         return User(pwd.getpwnam(text).pw_uid, text)
     except (KeyError, ValueError) as failure:
@@ -46,7 +46,8 @@ def user(said: str | int) -> User:
         ) from failure
 
 
-def _name(uid: int) -> str | None:
+def name_of(uid: int) -> str | None:
+    """Return what this host calls a user. It may ask the network."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -13,13 +13,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from runsd import faults
+from runsd import faults, peers
+from runsd.access import user_name
+from runsd.acts import Act
+from runsd.clock import now_us
 from runsd.datadir import STATE
 from runsd.errors import NotNow
 from runsd.faults import Step
 from runsd.keyring import Keyring
+from runsd.store.audit import note_beside
 from runsd.store.secrets import seal_all_anew
 
+_HERE = "host"
 _PATIENCE_S = 10.0
 
 
@@ -34,6 +39,8 @@ def rotate(data_dir: Path, keyring: Keyring) -> int:
         with _transaction(database):
             keyring.add_key()
             count = seal_all_anew(database, keyring)
+            act = Act(user_name(peers.own_uid()), _HERE, "secrets.rotate", None, count=max(1, count))
+            note_beside(database, act, clock=now_us)
             faults.before(Step.RESEAL_SECRETS)
         faults.after(Step.RESEAL_SECRETS)
         database.execute("pragma wal_checkpoint(truncate)").fetchone()  # with it goes what the old key opens

@@ -12,6 +12,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,12 +20,17 @@ from typing import Any, TypeVar
 import aiosqlite
 import structlog
 
+from runsd import acts
+from runsd.acts import Act
 from runsd.errors import NotNow
 from runsd.faults import Step
 from runsd.migrations import migrate
 from runsd.writer import Job, Writer
 
 T = TypeVar("T")
+Note = Callable[[sqlite3.Connection, Act], str]
+"""Adds an entry about an act to the transaction that makes its change, and returns the entry's id."""
+
 _Pending = tuple[Job[Any], Step, "asyncio.Future[Any]"]
 
 _MOST_JOBS = 256
@@ -69,6 +75,7 @@ class Sqlite:
         self._jobs: asyncio.Queue[_Pending | None] = asyncio.Queue()
         self._refused = False
         self.on_refusal: Callable[[], None] = _nobody
+        self.note: Note | None = None
         self._committing = asyncio.create_task(self._commit_groups(), name="sqlite-writer")
 
     @classmethod
@@ -98,9 +105,17 @@ class Sqlite:
     async def write(self, job: Job[T], step: Step) -> T:
         """Run a job in a durable transaction and return its value; ``step`` names its fault points.
 
-        The job runs on a thread, and what it uses besides its connection must bear that. Raises whatever the
-        job raised (its changes are undone), or NotNow when the disk refused the commit.
+        The job runs on a thread, and what it uses besides its connection must bear that. If it is the first
+        of a caller's act that changes anything, ``note`` adds to it. Raises whatever the job raised (its
+        changes are undone), or NotNow when the disk refused the commit.
         """
+        act = acts.present()
+        if act is None or act.entry is not None or self.note is None:
+            return await self._handed_in(job, step)
+        value, act.entry = await self._handed_in(_noted(job, act, self.note), step)
+        return value
+
+    async def _handed_in(self, job: Job[T], step: Step) -> T:
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._jobs.put_nowait((job, step, done))
         return await done
@@ -222,6 +237,19 @@ class Sqlite:
             log.error("sqlite.commit_failed", error=str(failure))
         self._refused = True
         self.on_refusal()
+
+
+def _noted(job: Job[T], act: Act, note: Note) -> Job[tuple[T, str | None]]:
+    context = copy_context()  # of whoever hands it in: the writer's thread has another
+
+    def whole(connection: sqlite3.Connection) -> tuple[T, str | None]:
+        before, act.aside = connection.total_changes, False
+        value = context.run(job, connection)
+        if act.aside or connection.total_changes == before:
+            return value, None
+        return value, note(connection, act)
+
+    return whole
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -12,14 +13,17 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from runsd_sdk.wire import Answer
 
+from runsd import acts
 from runsd.access import ANYBODY, Access, Caller, project_of, require
+from runsd.acts import Act
 from runsd.api import openapi
 from runsd.api.call import Call, Reply, decode_body, decode_query, named_project
 from runsd.api.callers import Callers
 from runsd.api.problems import Invalid, problem_of, problem_response
 from runsd.api.routes import ROUTES, Route
 from runsd.api.services import Services
-from runsd.errors import RunsdError, TooOften, Unidentified
+from runsd.errors import Forbidden, NotNow, RunsdError, TooOften, Unidentified
+from runsd.store.audit import Audit
 
 log = structlog.get_logger()
 
@@ -85,7 +89,13 @@ def _serve(route: Route, services: Services, changes: Changes) -> _Serve:
         project = caller.home
         if route.access is not Access.NONE:
             project = project_of(caller, named_project(request), services.projects)
-        require(caller, route.access, host=route.host)
+        act = _act(route, request, caller, project)
+        try:
+            require(caller, route.access, host=route.host)
+        except Forbidden:
+            if act is not None:
+                services.refusals.add(act)
+            raise
         with services.connections.open(caller.name, project, request.transport, lasts_s=caller.lasts_s):
             call = Call(
                 services,
@@ -96,10 +106,30 @@ def _serve(route: Route, services: Services, changes: Changes) -> _Serve:
                 decode_query(request, route.query),
             )
             handled = route.handler(call)
-            reply = await (handled if route.method == "GET" else changes.whole(handled))
+            reply = await (handled if act is None else changes.whole(_noted(act, handled, services.audit)))
         return _encode(reply) if isinstance(reply, Reply) else reply
 
     return serve
+
+
+def _act(route: Route, request: web.Request, caller: Caller, project: str) -> Act | None:
+    if route.action is None:
+        return None
+    address = request.remote or "unix"
+    object = next(iter(request.match_info.values()), None)
+    return Act(caller.name, address, route.action, project, object, name=caller.called)
+
+
+async def _noted(act: Act, change: Coroutine[Any, Any, T], audit: Audit) -> T:
+    """Carry out a change; if it ends with an error when something is changed already, its entry says so."""
+    try:
+        with acts.doing(act):
+            return await change
+    except RunsdError:
+        if act.entry is not None:
+            with suppress(NotNow):
+                await audit.fail(act)
+        raise
 
 
 def _encode(reply: Reply) -> web.Response:

@@ -53,7 +53,12 @@ class Callers:
         self._keys.note_use(key)
         left_s = None if key.expires_us is None else (key.expires_us - self._clock()) / 1e6
         return Caller(
-            key_name(key.id), Access(key.access), frozenset((key.project,)), key.project, lasts_s=left_s
+            key_name(key.id),
+            Access(key.access),
+            frozenset((key.project,)),
+            key.project,
+            lasts_s=left_s,
+            called=key.name,
         )
 
     def _key(self, request: web.Request) -> Held:

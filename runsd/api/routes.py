@@ -5,10 +5,12 @@ from typing import Final
 
 from pydantic import BaseModel
 from runsd_sdk import host, key, project, run, secret, spec, task, webhook
+from runsd_sdk.audit import AuditList
 from runsd_sdk.wire import Answer
 
 from runsd.access import Access
 from runsd.api import (
+    audit,
     events,
     hooks,
     keys,
@@ -51,6 +53,14 @@ class Route:
     media: tuple[str, ...] = ()
     most_bytes: int = MIB
     keyed: bool = False
+
+    @property
+    def action(self) -> str | None:
+        """What the audit calls what is done here, as in ``run.create``; None where nothing may be changed."""
+        if self.method == "GET":
+            return None
+        noun, verb = self.handler.__module__.rpartition(".")[2], self.handler.__name__
+        return f"{noun.removesuffix('s')}.{verb.removesuffix('_batch')}"
 
 
 _RUN: Final = "/v1/runs/{id}"
@@ -141,6 +151,7 @@ ROUTES: Final = (
     Route("GET", "/v1/keys", keys.page, key.KeyList, access=ADMIN),
     Route("GET", _KEY, keys.get, key.Key, access=ADMIN),
     Route("DELETE", _KEY, keys.delete, None, status=204, access=ADMIN),
+    Route("GET", "/v1/audit", audit.page, AuditList, query=audit.AuditQuery, access=ADMIN),
     Route("GET", "/v1/projects", projects.page, project.ProjectList, access=READ),
     Route(
         "POST", "/v1/projects", projects.create, project.Project, project.ProjectSpec,

@@ -16,12 +16,14 @@ from runsd.signals import Signals
 from runsd.sources.sources import Sources
 from runsd.sources.uploads import Uploads
 from runsd.store.attempts import Attempts
+from runsd.store.audit import Audit
 from runsd.store.deliveries import Deliveries
 from runsd.store.events import Events
 from runsd.store.hooks import Hooks
 from runsd.store.keys import Keys
 from runsd.store.programs import Programs
 from runsd.store.projects import Projects
+from runsd.store.refusals import Refusals
 from runsd.store.retention import Retention
 from runsd.store.runs import Runs
 from runsd.store.secrets import Secrets
@@ -53,6 +55,8 @@ class Services:
     programs: Programs
     projects: Projects
     keys: Keys
+    audit: Audit
+    refusals: Refusals
     events: Events
     hooks: Hooks
     tasks: Tasks

@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from runsd_sdk.host import Source
 
+from runsd import acts
 from runsd.api.call import Call, Reply
 from runsd.api.problems import Malformed
 from runsd.clock import instant
@@ -25,6 +26,10 @@ async def create(call: Call) -> Reply:
         raise uploads.too_large()
     arriving = _while_there_is_room(request.content.iter_chunked(_AT_ONCE), disk)
     upload = await uploads.store(call.project, arriving)
+    act = acts.present()
+    if upload.new and act is not None:
+        acts.about(call.project, upload.id)
+        await call.services.audit.add(act)
     status = HTTPStatus.CREATED if upload.new else HTTPStatus.OK
     return Reply(_source(upload), status, {"Location": f"/v1/sources/{upload.id}"})
 

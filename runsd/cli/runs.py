@@ -6,6 +6,7 @@ from typing import NoReturn
 import typer
 
 from runsd.cli import (
+    audit,
     control,
     events,
     key,
@@ -60,6 +61,7 @@ app.add_typer(schedule.app, name="schedule")
 app.command()(stats.stats)
 app.command()(events.events)
 app.command()(usage.usage)
+app.command()(audit.audit)
 app.add_typer(volume.app, name="volume")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(secret.app, name="secret")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from runsd_sdk.key import Key, KeyAccess, KeySpec, NewKey
 
-from runsd import tokens
+from runsd import acts, tokens
 from runsd.clock import Clock, instant, instant_or_none
 from runsd.errors import Conflicting, Unknown
 from runsd.faults import Step
@@ -90,6 +90,7 @@ class Keys:
                 "expires": None if lives_us is None else now + lives_us,
             }
             db.execute(_INSERT, given)
+            acts.about(project, id)
 
         await self._db.write(job, Step.CHANGE)
         await self.look()

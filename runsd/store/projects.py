@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from runsd_sdk.project import Member, Project, ProjectLimits
 from runsd_sdk.python import GitSource
 
+from runsd import acts
 from runsd.access import DEFAULT_PROJECT, unknown
 from runsd.clock import Clock, instant
 from runsd.errors import Conflicting, Full
@@ -124,6 +125,7 @@ class Projects:
             if not db.execute(_INSERT, given).fetchall():
                 return False
             _join(db, name, members)
+            acts.about(name, name)
             return True
 
         if not await self._db.write(job, Step.CHANGE):
@@ -138,6 +140,7 @@ class Projects:
         def job(db: sqlite3.Connection) -> bool:
             if not db.execute(_EXISTS, {"name": name}).fetchall():
                 return False
+            acts.about(name, name)
             if change.members is not None:
                 db.execute(_LEAVE, {"name": name})
                 _join(db, name, change.members)
@@ -168,6 +171,7 @@ class Projects:
                     raise Conflicting(
                         f"cannot delete project {name!r}: it has {what} them first", code="project_in_use"
                     )
+            acts.about(name, name)
             db.execute(_LEAVE, given)
             db.execute(_FORGET_SECRETS, given)
             db.execute(_DELETE_KEYS, given)

@@ -12,6 +12,7 @@ import aiosqlite
 from runsd_sdk.run import Run, RunList
 from runsd_sdk.spec import RunSpec
 
+from runsd import acts
 from runsd.clock import Clock
 from runsd.errors import Conflicting, Unknown
 from runsd.faults import Step
@@ -209,6 +210,7 @@ class Runs:
         db.executemany(SQL["insert"], rows)
         if payload is not None:
             db.executemany(SQL["insert_payload"], [{"id": id, "body": payload} for id in ids])
+        acts.about(submission.project, *ids)
         pairs = list(zip(ids, specs, strict=True))
         labels = [{"run_id": i, "key": k, "value": v} for i, s in pairs for k, v in s.labels.items()]
         volumes = [{"run_id": i, "volume_id": m.volume_id} for i, s in pairs for m in s.volume_mounts]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from runsd_sdk.host import Volume
 from runsd_sdk.spec import RunSpec, VolumeSpec
 
+from runsd import acts
 from runsd.clock import Clock, instant
 from runsd.errors import Conflicting, Location, Refused, Unknown
 from runsd.faults import Step
@@ -72,6 +73,7 @@ class Volumes:
                 "docker_name": f"runsd-{id.replace('_', '-')}",
                 "now": self._clock(),
             }
+            acts.leave_aside()  # nobody sees it yet
             for row in db.execute(_INSERT, given).fetchall():
                 return _volume(row)
             seen = db.execute(_FIND, {"project": project, "wanted": spec.name}).fetchall()
@@ -130,6 +132,9 @@ class Volumes:
 
     async def _change(self, statement: str, volume: Volume, step: Step) -> bool:
         def job(db: sqlite3.Connection) -> bool:
+            acts.about(volume.project, volume.id)
+            if statement == _FORGET:
+                acts.leave_aside()  # nobody has seen it for a while, or ever
             given = {"id": volume.id, "now": self._clock()}
             return bool(db.execute(statement, given).fetchall())
 

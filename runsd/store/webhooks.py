@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from runsd_sdk.signature import PREFIX
 from runsd_sdk.webhook import Webhook, WebhookPatch, WebhookSpec
 
+from runsd import acts
 from runsd.clock import Clock, instant, instant_or_none
 from runsd.errors import Conflicting, Unknown
 from runsd.faults import Step
@@ -96,6 +97,7 @@ class Webhooks:
                 "why": _BY_OWNER,
             }
             db.execute(_INSERT, given)
+            acts.about(project, id)
             want_again(db, id)
             return _told(db, project, id, secret=secret)
 

@@ -20,6 +20,7 @@ from runsd.logs.kept import KeptLogs
 from runsd.metrics import Metrics
 from runsd.signals import Signals, woken
 from runsd.sqlite import Sqlite
+from runsd.store.audit import Audit
 from runsd.store.deliveries import Deliveries
 from runsd.store.projects import Projects
 from runsd.store.retention import Retention
@@ -32,6 +33,7 @@ _SWEEP_EVERY_S = 24 * 3600.0
 _DAY_US = 24 * 3600 * 1_000_000
 _BATCH = 50
 _DELIVERIES = 200
+_ENTRIES = 500
 _EVENTS = 500
 _LEAST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 1.0
@@ -54,6 +56,7 @@ class Janitor:
         retention: Retention,
         logs: KeptLogs,
         deliveries: Deliveries,
+        audit: Audit,
         files: Sequence[Sqlite],
         *,
         projects: Projects,
@@ -67,6 +70,7 @@ class Janitor:
         self._retention = retention
         self._logs = logs
         self._deliveries = deliveries
+        self._audit = audit
         self._files = files
         self._projects = projects
         self._forget_sources = forget_sources
@@ -101,6 +105,7 @@ class Janitor:
         while await self._paced(self._retention.forget_keys()):
             pass
         await self._forget_deliveries()
+        await self._forget_audit()
         for file in self._files:
             await self._give_back(file)
 
@@ -178,6 +183,12 @@ class Janitor:
             forgotten += count
         await self._paced(self._deliveries.forget_secrets())
         self._told("deliveries", forgotten)
+
+    async def _forget_audit(self) -> None:
+        before, forgotten = self._before(self._settings.audit_days), 0
+        while before and (count := await self._paced(self._audit.forget(before, _ENTRIES))):
+            forgotten += count
+        self._told("audit", forgotten)
 
     async def _give_back(self, file: Sqlite) -> None:
         slack = 0 if self._hurry() else _SLACK_BYTES

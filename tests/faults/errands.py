@@ -192,6 +192,7 @@ ERRANDS: dict[Step, Errand] = {
     Step.FORGET: a_deletion,
     Step.FORGET_KEYS: nothing,
     Step.FORGET_EVENTS: nothing,
+    Step.FORGET_AUDIT: nothing,
     Step.CLOCK: nothing,
 }
 
@@ -206,6 +207,7 @@ ELSEWHERE: dict[Step, str] = {
     Step.SCHEDULED: "tests/daemon/test_schedules.py",
     Step.DELIVERY: "tests/daemon/test_hooks.py",
     Step.TELEMETRY: "tests/daemon/test_telemetry.py",
+    Step.AUDIT: "tests/api/test_audit.py",
     **dict.fromkeys(
         [
             Step.ADD_KEY, Step.SET_SECRET, Step.DELETE_SECRET, Step.RESEAL_SECRETS, Step.DROP_KEYS,
@@ -238,6 +240,10 @@ ELSEWHERE: dict[Step, str] = {
 _BEFORE: dict[Step, str] = {
     Step.CLOCK: "delete from meta where key = 'clock'",
     Step.FORGET_KEYS: "insert or replace into idempotency_keys values ('default', 'old', 'x', '[]', 1)",
+    Step.FORGET_AUDIT: (
+        "insert or replace into audit"
+        " values ('aud_0', 1, 'uid 0', null, 'unix', 'run.create', 'x', 'x', 1, 'done')"
+    ),
     Step.FORGET_EVENTS: "update events set at_us = 1 where type = 'run.submitted'",
 }
 

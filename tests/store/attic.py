@@ -26,6 +26,7 @@ NO_LIMITS = RetentionSettings(
     max_log_bytes=0,
     max_events=0,
     deliveries_days=0,
+    audit_days=0,
     max_deliveries=0,
 )
 
@@ -56,6 +57,7 @@ class Attic:
             self.retention,
             self.logs,
             self.desk.deliveries,
+            self.desk.audit,
             (self.desk.db, self.book.db),
             projects=self.projects,
             forget_sources=self.forget_sources,

@@ -18,6 +18,7 @@ from runsd.keyring import Keyring
 from runsd.run import Outcome
 from runsd.sqlite import Sqlite
 from runsd.store.attempts import Attempts, Work
+from runsd.store.audit import Audit
 from runsd.store.database import open_database
 from runsd.store.deliveries import Deliveries
 from runsd.store.ended import Ended
@@ -58,6 +59,7 @@ class Desk:
 
     db: Sqlite
     hands: Hands
+    audit: Audit
     runs: Runs
     attempts: Attempts
     volumes: Volumes
@@ -144,6 +146,7 @@ async def open_desk(path: Path) -> AsyncIterator[Desk]:
         yield Desk(
             db=db,
             hands=hands,
+            audit=Audit(db, clock=hands.now),
             runs=Runs(db, clock=hands.now, new_id=new_id, hostname="host", price_usd=PRICE),
             attempts=Attempts(db, clock=hands.now),
             volumes=Volumes(db, clock=hands.now, new_id=new_id),

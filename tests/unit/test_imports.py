@@ -24,8 +24,8 @@ LEAVES = {
     "runsd.sqlite",
 }
 PURE = {
-    "runsd.access", "runsd.admission", "runsd.billing", "runsd.budget", "runsd.climb", "runsd.cron",
-    "runsd.fairness", "runsd.hook", "runsd.mask", "runsd.problems", "runsd.retry", "runsd.run",
+    "runsd.access", "runsd.acts", "runsd.admission", "runsd.billing", "runsd.budget", "runsd.climb",
+    "runsd.cron", "runsd.fairness", "runsd.hook", "runsd.mask", "runsd.problems", "runsd.retry", "runsd.run",
     "runsd.schedule",
     *(f"runsd.telemetry.{room}" for room in (
         "amounts", "bucket", "calls", "conventions", "environment", "exceptions", "facts", "reading", "rows",
@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.keyring": {"runsd.errors", "runsd.faults", "runsd.files"},
     "runsd.datadir": {"runsd.errors"},
     "runsd.migrations": {"runsd.errors", "runsd.faults", "runsd.files"},
-    "runsd.sqlite": {"runsd.errors", "runsd.faults", "runsd.migrations", "runsd.writer"},
+    "runsd.sqlite": {"runsd.acts", "runsd.errors", "runsd.faults", "runsd.migrations", "runsd.writer"},
     "runsd.writer": {"runsd.faults"},
     "runsd.logging": set(),
     "runsd.notify": set(),
@@ -102,7 +102,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.cli.runsd": {"runsd_sdk", "runsd", "runsd.cli"},
     "runsd.cli.backup": {"runsd_sdk", *LEAVES, "runsd.places", "runsd.backup", "runsd.restore"},
     "runsd.cli.secrets": {*LEAVES, "runsd.places", "runsd.datadir", "runsd.rotation"},
-    "runsd.rotation": LEAVES | {"runsd.datadir", "runsd.store.secrets"},
+    "runsd.rotation": LEAVES
+    | {"runsd.access", "runsd.acts", "runsd.datadir", "runsd.store.audit", "runsd.store.secrets"},
     "runsd.backup": LEAVES | {"runsd.datadir", "runsd.sources.carried"},
     "runsd.restore": LEAVES
     | {

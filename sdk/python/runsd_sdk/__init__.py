@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from runsd_sdk.async_client import AsyncRunsClient
     from runsd_sdk.async_function import AsyncFunction
     from runsd_sdk.async_handle import AsyncFunctionHandle, AsyncRunHandle
+    from runsd_sdk.audit import AuditEntry
     from runsd_sdk.client import RunsClient
     from runsd_sdk.errors import (
         APIStatusError,
@@ -54,6 +55,7 @@ _HOME = {
     "async_client": "AsyncRunsClient",
     "async_function": "AsyncFunction",
     "async_handle": "AsyncFunctionHandle AsyncRunHandle",
+    "audit": "AuditEntry",
     "client": "RunsClient",
     "errors": "APIStatusError BadRequest Conflict DaemonUnreachable Forbidden InvalidAddress InvalidArguments"
     " InvalidFolder InvalidFunction InvalidSignature InvalidSpec NotFound RateLimited RemoteException"
@@ -80,6 +82,7 @@ __all__ = [
     "AsyncFunctionHandle",
     "AsyncRunHandle",
     "AsyncRunsClient",
+    "AuditEntry",
     "BadRequest",
     "CatchUp",
     "Conflict",

@@ -16,6 +16,7 @@ from runsd_sdk.async_secrets import AsyncSecrets
 from runsd_sdk.async_tasks import AsyncTasks
 from runsd_sdk.async_volumes import AsyncVolumes
 from runsd_sdk.async_webhooks import AsyncWebhooks
+from runsd_sdk.audit import AuditEntry
 from runsd_sdk.calls import Stream
 from runsd_sdk.fields import ProgramFields, SpecFields
 from runsd_sdk.host import Health, Info, Source, Usage
@@ -296,6 +297,22 @@ class AsyncRunsClient:
     async def usage_csv(self, month: str | None = None, *, group_by: str | None = None) -> str:
         """Return a month's usage as CSV."""
         return await self._driver.ask(calls.usage_csv(month, group_by=group_by))
+
+    def audit(
+        self,
+        *,
+        who: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> AsyncGenerator[AuditEntry, None]:
+        """Yield who changed what in the project, or for admins of the host without one in all, newest first.
+
+        ``who`` is a user or key by id or name; ``action`` may be the noun alone, as in ``run``.
+        """
+        return self._driver.iterate(
+            streams.audit(who=who, action=action, since=since, until=until, link=self._link)
+        )
 
     async def health(self) -> Health:
         """Return whether the daemon and its Engine are well."""

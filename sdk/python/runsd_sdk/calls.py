@@ -9,6 +9,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from urllib.parse import quote
 
 from runsd_sdk import fields
+from runsd_sdk.audit import AuditList
 from runsd_sdk.host import Health, Info, Secret, SecretList, Source, Usage, Volume, VolumeList
 from runsd_sdk.key import Key, KeyList, KeySpec, NewKey
 from runsd_sdk.project import Project, ProjectLimits, ProjectList, ProjectPatch, ProjectSpec
@@ -546,6 +547,27 @@ def delete_task(task: str) -> Call[None]:
 def trigger(task: str, changes: Mapping[str, object], *, idempotency_key: str | None = None) -> Call[Run]:
     """Submit a run of a task, with some fields changed."""
     return _post(_task(task, "trigger"), Run, fields.overrides(changes), key=idempotency_key)
+
+
+def list_audit(
+    *,
+    who: str | None = None,
+    action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Call[AuditList]:
+    """Ask for a page of who changed what, newest first."""
+    query = _query(
+        who=who,
+        action=action,
+        since=format_instant(since) if since else None,
+        until=format_instant(until) if until else None,
+        limit=limit,
+        cursor=cursor,
+    )
+    return _get("/v1/audit", AuditList, query)
 
 
 def upload(archive: Pieces) -> Call[Source]:

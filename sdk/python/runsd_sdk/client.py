@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from runsd_sdk import address, calls, fields, flows, streams
+from runsd_sdk.audit import AuditEntry
 from runsd_sdk.calls import Stream
 from runsd_sdk.fields import ProgramFields, SpecFields
 from runsd_sdk.function import Functions
@@ -280,6 +281,22 @@ class RunsClient:
     def usage_csv(self, month: str | None = None, *, group_by: str | None = None) -> str:
         """Return a month's usage as CSV."""
         return self._driver.ask(calls.usage_csv(month, group_by=group_by))
+
+    def audit(
+        self,
+        *,
+        who: str | None = None,
+        action: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[AuditEntry]:
+        """Yield who changed what in the project, or for admins of the host without one in all, newest first.
+
+        ``who`` is a user or key by id or name; ``action`` may be the noun alone, as in ``run``.
+        """
+        return self._driver.iterate(
+            streams.audit(who=who, action=action, since=since, until=until, link=self._link)
+        )
 
     def health(self) -> Health:
         """Return whether the daemon and its Engine are well."""

@@ -90,6 +90,18 @@ def pages(*, link: Link, **filters: Any) -> Flow[None]:
             return
 
 
+def audit(*, link: Link, **filters: Any) -> Flow[None]:
+    """Emit every entry of the audit that matches, newest first, page by page."""
+    cursor: str | None = None
+    while True:
+        page = yield from flows.answer(calls.list_audit(cursor=cursor, limit=200, **filters), link=link)
+        for entry in page.data:
+            yield Emit(entry)
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
 def map_runs(
     batches: Sequence[Call[RunBatch]], timeout: float | None, *, check: bool, link: Link
 ) -> Flow[None]:
