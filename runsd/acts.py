@@ -54,6 +54,13 @@ def about(project: str, *ids: str) -> None:
         act.project, act.object, act.count = project, ids[0], len(ids)
 
 
+def by(who: str) -> None:
+    """Say in a transaction who it is, where a request alone does not tell."""
+    act = _PRESENT.get()
+    if act is not None:
+        act.who = who
+
+
 def leave_aside() -> None:
     """Say in a transaction that it is not yet, or no more, what the caller wants: no entry goes with it."""
     act = _PRESENT.get()

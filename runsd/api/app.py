@@ -116,7 +116,8 @@ def _act(route: Route, request: web.Request, caller: Caller, project: str) -> Ac
     if route.action is None:
         return None
     address = request.remote or "unix"
-    object = next(iter(request.match_info.values()), None)
+    named = request.match_info
+    object = named.get("id") or named.get("name")  # of all that a path may hold: a token is a secret
     return Act(caller.name, address, route.action, project, object, name=caller.called)
 
 

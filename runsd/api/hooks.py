@@ -7,7 +7,7 @@ import structlog
 from runsd_sdk.spec import RunSpec
 from runsd_sdk.task import HookReceipt, HookSpec, NewHook
 
-from runsd import hook
+from runsd import acts, hook
 from runsd.api import programs, runs, secrets
 from runsd.api.call import MIB, Call, Reply, read_body
 from runsd.clock import instant
@@ -22,6 +22,7 @@ async def create(call: Call) -> Reply:
     """Give a task an address at which anybody who knows it starts the task; the one before ends."""
     body: HookSpec = call.body
     task = await call.services.tasks.get(call.project, call.id)
+    acts.about(call.project, task.id)
     if body.secret is not None:
         await _check_secret(call, body.secret)
     token = await call.services.hooks.open(task.id, secret=body.secret)
@@ -33,6 +34,7 @@ async def create(call: Call) -> Reply:
 async def delete(call: Call) -> Reply:
     """Take a task's address away."""
     task = await call.services.tasks.get(call.project, call.id)
+    acts.about(call.project, task.id)
     await call.services.hooks.close(task.id)
     return Reply(status=HTTPStatus.NO_CONTENT)
 

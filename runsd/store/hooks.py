@@ -11,6 +11,7 @@ from pathlib import Path
 from runsd_sdk.run import Run
 from runsd_sdk.spec import RunSpec
 
+from runsd import acts
 from runsd.clock import Clock
 from runsd.errors import Unknown
 from runsd.faults import Step
@@ -118,8 +119,10 @@ class Hooks:
             if not db.execute(SQL["used"], given).fetchall():
                 raise _unknown()
             for row in db.execute(SQL["known"], given).fetchall():
+                acts.leave_aside()  # that it came again changes nothing
                 return Delivered(row["run_id"], None)
             check()
+            acts.by(f"hook {hook.task_id}")
             of = TaskRef(hook.task_id, hook.version)
             wanted = Submission(hook.project, [spec], task=of, trigger="webhook", payload=body)
             (run,) = self._runs.insert(db, wanted, now)

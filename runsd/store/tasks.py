@@ -11,6 +11,7 @@ from typing import Any
 from runsd_sdk.spec import RunSpec
 from runsd_sdk.task import Hook, ScheduleSpec, Task, TaskVersion
 
+from runsd import acts
 from runsd.clock import Clock, instant, instant_or_none
 from runsd.errors import Conflicting, Unknown
 from runsd.faults import Step
@@ -64,6 +65,7 @@ class Tasks:
             given = {"id": id, "project": project, "name": name, "now": now, "spec": _text(spec)}
             if not db.execute(SQL["insert"], given).fetchall():
                 raise _taken(name)
+            acts.about(project, id)
             db.execute(SQL["insert_version"], {**given, "number": 1})
             if schedule is not None:
                 schedules.put(db, id, schedule, now)
@@ -113,6 +115,7 @@ class Tasks:
 
         def job(db: sqlite3.Connection) -> Task:
             now = self._clock()
+            acts.about(before.project, before.id)
             another = spec is not None and spec.wire() != before.spec.wire()
             given: dict[str, Any] = {
                 "id": before.id, "seen": before.version, "number": before.version + another,
@@ -142,7 +145,10 @@ class Tasks:
         """Forget a task and its versions; its runs stay. Raises Unknown."""
 
         def job(db: sqlite3.Connection) -> bool:
-            return bool(db.execute(SQL["delete"], {"project": project, "task": task}).fetchall())
+            for row in db.execute(SQL["delete"], {"project": project, "task": task}).fetchall():
+                acts.about(project, row["id"])
+                return True
+            return False
 
         if not await self._db.write(job, Step.TASK):
             raise _unknown(task)
