@@ -3,6 +3,7 @@
 import itertools
 import tarfile
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import pytest
@@ -14,10 +15,12 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi import checks as openapi_checks
 
 from runsd.api.openapi import document
+from tests.api.tcp import ANY_PORT, address
 from tests.conftest import Serve
 from tests.daemon.harness import Daemon
 
 EXAMPLES = 15
+EXAMPLES_OVER_TCP = 2
 # Nothing listens there: a run with this image has failed at once, without a container.
 NO_IMAGE = "localhost:1/none:1"
 NO_RECEIVER = "http://127.0.0.1:1/"
@@ -28,12 +31,17 @@ CHECKS = [
     openapi_checks.response_headers_conformance,
     openapi_checks.response_schema_conformance,
 ]
-CONFIG = SchemathesisConfig.from_dict(
-    {"generation": {"max-examples": EXAMPLES, "deterministic": True, "database": "none"}}
-)
 for media in ("application/x-tar", "*/*"):
     schemathesis.serializer.alias(media, "application/octet-stream")
-schema = schemathesis.openapi.from_dict(document(), config=CONFIG)
+
+
+def described(examples: int) -> Any:
+    generation = {"max-examples": examples, "deterministic": True, "database": "none"}
+    config = SchemathesisConfig.from_dict({"generation": generation})
+    return schemathesis.openapi.from_dict(document(), config=config)
+
+
+schema, schema_over_tcp = described(EXAMPLES), described(EXAMPLES_OVER_TCP)
 
 
 class Target:
@@ -42,8 +50,15 @@ class Target:
     def __init__(self, daemon: Daemon, session: requests.Session) -> None:
         self._daemon = daemon
         self._session = session
+        self._base_url = "http://runsd"
         self._names = (f"v{n}" for n in itertools.count())
         self._made: dict[str, str] = {}
+
+    def over(self, session: requests.Session, base_url: str) -> "Target":
+        """Return the same, asked in another way."""
+        other = copy(self)
+        other._session, other._base_url = session, base_url
+        return other
 
     def hold(self, case: "schemathesis.Case[Any]") -> None:
         """Hold the answers to a case against the document."""
@@ -68,8 +83,11 @@ class Target:
             self._ask(case)
 
     def _ask(self, case: "schemathesis.Case[Any]") -> None:
-        answer = case.call(base_url="http://runsd", session=self._session, timeout=30)
-        case.validate_response(answer, checks=CHECKS)
+        case.validate_response(self.answer(case), checks=CHECKS)
+
+    def answer(self, case: "schemathesis.Case[Any]") -> Any:
+        """Return the answer to a case as it is."""
+        return case.call(base_url=self._base_url, session=self._session, timeout=30)
 
     def _runnable(self, run: Any) -> Any:
         return {**run, "image": NO_IMAGE} if isinstance(run, dict) else run
@@ -130,17 +148,45 @@ def _without_project(case: "schemathesis.Case[Any]") -> bool:
 
 
 @pytest.fixture(scope="module")
-def target(serve: Serve) -> Iterator[Target]:
+def daemon(serve: Serve) -> Iterator[Daemon]:
     settings = {"RUNSD_IMAGES__ALLOW": "localhost:1/*", "RUNSD_WEBHOOKS__ALLOW": "127.0.0.1"}
-    with serve(**settings) as daemon, requests.Session() as session:
-        session.mount("http://", UnixHTTPAdapter(f"http+unix://{daemon.socket}"))
-        yield Target(daemon, session)
+    with serve(**settings, **ANY_PORT) as daemon:
+        yield daemon
         for volume in daemon.client.volumes.list():
             for run in daemon.client.iterate(status=["pending", "running"]):
                 daemon.client.cancel(run.id)
             daemon.client.volumes.delete(volume.id)
 
 
+@pytest.fixture(scope="module")
+def target(daemon: Daemon) -> Iterator[Target]:
+    with requests.Session() as session:
+        session.mount("http://", UnixHTTPAdapter(f"http+unix://{daemon.socket}"))
+        yield Target(daemon, session)
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["key", "no key"])
+def visitor(request: pytest.FixtureRequest, daemon: Daemon, target: Target) -> Iterator[tuple[Target, bool]]:
+    """Somebody who comes over TCP, and whether with a key."""
+    token = daemon.client.keys.create("visitor", access="write").token
+    with requests.Session() as session:
+        if request.param:
+            session.headers["Authorization"] = f"Bearer {token}"
+        yield target.over(session, f"http://{address(daemon)}"), request.param
+
+
 @schema.parametrize()
 def test_every_route_answers_as_the_document_says(case: "schemathesis.Case[Any]", target: Target) -> None:
     target.hold(case)
+
+
+@schema_over_tcp.parametrize()
+def test_over_tcp_a_key_is_answered_as_the_document_says_and_nobody_is_told_anything(
+    case: "schemathesis.Case[Any]", visitor: tuple[Target, bool]
+) -> None:
+    target, has_key = visitor
+    case.headers.pop("Authorization", None)
+    if has_key:
+        target.hold(case)
+    elif "/hooks/" not in case.path:
+        assert target.answer(case).status_code in (401, 429)
