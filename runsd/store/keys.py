@@ -5,14 +5,17 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import structlog
 from runsd_sdk.key import Key, KeyAccess, KeySpec, NewKey
 
 from runsd import acts, tokens
 from runsd.clock import Clock, instant, instant_or_none
-from runsd.errors import Conflicting, Unknown
+from runsd.errors import Conflicting, NotNow, Unknown
 from runsd.faults import Step
 from runsd.sqlite import Sqlite
 from runsd.store.projects import require_project
+
+log = structlog.get_logger()
 
 _ALL = "select * from keys order by id"
 _INSERT = """
@@ -144,12 +147,17 @@ class Keys:
             await asyncio.sleep(_NOTED_EVERY_S)
 
     async def flush(self) -> None:
-        """Write down when keys were last used, so far."""
+        """Write down when keys were last used, so far; what the disk refuses is kept for the next time."""
         self._use.clear()
         used, self._used = self._used, set()
         uses = [{"id": id, "at": held.last_used_us} for id in sorted(used) if (held := self._held.get(id))]
-        if uses:
-            await self._db.write(lambda db: db.executemany(_USED, uses).rowcount, Step.CHANGE)
+        try:
+            if uses:
+                await self._db.write(lambda db: db.executemany(_USED, uses).rowcount, Step.CHANGE)
+        except (NotNow, sqlite3.Error) as failure:
+            self._used |= used
+            self._use.set()
+            log.warning("keys.uses_not_stored", error=str(failure))
 
     async def look(self) -> None:
         """See again which keys there are: some go with their project."""

@@ -7,6 +7,7 @@ import pytest
 from runsd_sdk.key import KeyAccess, KeySpec
 
 from runsd.errors import Conflicting, Unknown
+from runsd.faults import Step
 from runsd.ids import Ids
 from runsd.store import keys as store
 from runsd.store.keys import Keys
@@ -84,6 +85,20 @@ async def test_the_last_use_is_written_down(desk: Desk, keys: Keys) -> None:
     again = await loaded(desk)
     assert again.get(PROJECT, used.id).last_used_at == at
     assert again.get(PROJECT, unused.id).last_used_at is None
+
+
+async def test_a_use_that_cannot_be_written_down_is_no_end_and_comes_later(desk: Desk, keys: Keys) -> None:
+    made = await keys.create(PROJECT, WRITE)
+    held = keys.match(made.token)
+    assert held is not None
+    keys.note_use(held)
+    full = "create trigger full before update on keys begin select raise(abort, 'disk is full'); end"
+    await desk.db.write(lambda db: db.execute(full).rowcount, Step.CHANGE)
+    await keys.flush()
+    assert (await loaded(desk)).get(PROJECT, made.id).last_used_at is None
+    await desk.db.write(lambda db: db.execute("drop trigger full").rowcount, Step.CHANGE)
+    await keys.flush()
+    assert (await loaded(desk)).get(PROJECT, made.id).last_used_at is not None
 
 
 async def test_a_key_is_of_one_project_and_goes_with_it(desk: Desk, keys: Keys) -> None:
