@@ -15,6 +15,7 @@ from runsd.faults import Step
 from runsd.keyring import Keyring
 from runsd.mask import Mask
 from runsd.sqlite import Sqlite
+from runsd.store.projects import require_project
 
 _IS_EMPTY = "select max(id) is null from secret_values"
 _ADD_VALUE = "insert into secret_values (value) values (:value) returning id"
@@ -57,9 +58,13 @@ class Secrets:
         self._clock = clock
 
     async def set(self, project: str, name: str, value: str) -> Secret:
-        """Make a secret, or give it another value; runs that were submitted before keep the one they have."""
+        """Make a secret, or give it another value; runs that were submitted before keep the one they have.
+
+        Raises Unknown for a project that is gone.
+        """
 
         def job(db: sqlite3.Connection) -> Secret:
+            require_project(db, project)
             value_id = keep_value(db, self._keyring, value)
             given = {"project": project, "name": name, "value_id": value_id, "now": self._clock()}
             return _secret(db.execute(_SET, given).fetchone())

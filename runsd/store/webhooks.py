@@ -15,6 +15,7 @@ from runsd.errors import Conflicting, Unknown
 from runsd.faults import Step
 from runsd.keyring import Keyring
 from runsd.sqlite import Sqlite
+from runsd.store.projects import require_project
 from runsd.store.secrets import keep_value
 
 MOST = 20
@@ -76,10 +77,14 @@ class Webhooks:
         self._new_id = new_id
 
     async def add(self, project: str, spec: WebhookSpec) -> Webhook:
-        """Register a URL; the answer alone has its secret. Raises Conflicting where there are too many."""
+        """Register a URL; the answer alone has its secret.
+
+        Raises Unknown for a project that is gone, and Conflicting where there are too many.
+        """
         secret = _new_secret()
 
         def job(db: sqlite3.Connection) -> Webhook:
+            require_project(db, project)
             (count,) = db.execute(_COUNT, {"project": project}).fetchone()
             if count >= MOST:
                 said = f"cannot make a webhook: the project has {MOST}, and may have no more; delete one"

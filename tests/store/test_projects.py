@@ -8,6 +8,7 @@ from runsd_sdk.project import Member, ProjectLimits
 from runsd_sdk.python import GitSource
 from runsd_sdk.run import Run
 from runsd_sdk.spec import RunSpec, VolumeSpec
+from runsd_sdk.webhook import WebhookSpec
 
 from runsd.admission import Resources
 from runsd.errors import Conflicting, Full, Unknown
@@ -15,6 +16,7 @@ from runsd.store import listing
 from runsd.store.listing import RunFilter
 from runsd.store.projects import Change, Projects
 from runsd.store.runs import Submission
+from runsd.store.secrets import Secrets
 from tests.store.attic import Attic, open_attic
 from tests.store.desk import PROJECT, Desk
 
@@ -124,6 +126,22 @@ async def test_what_does_not_exist_is_neither_changed_nor_given_anything(
         await submitted(desk, "team")
     with pytest.raises(Unknown):
         await desk.volumes.add("team", VolumeSpec(name="cache"))
+
+
+async def test_what_comes_late_for_a_deleted_project_is_not_there_when_it_is_made_anew(tmp_path: Path) -> None:
+    async with open_attic(tmp_path) as attic:
+        desk, projects = attic.desk, attic.projects
+        secrets = Secrets(desk.db, desk.keyring, clock=desk.hands.now)
+        await projects.create("team", [ALICE])
+        await projects.delete("team")
+        for _ in range(2):  # while it is being forgotten, and after that
+            with pytest.raises(Unknown):
+                await secrets.set("team", "A", "correct horse")
+            with pytest.raises(Unknown):
+                await desk.webhooks.add("team", WebhookSpec(url="https://example.com/hook", events=["*"]))
+            await attic.tidied()
+        await projects.create("team", [])
+        assert (await secrets.list("team"), await desk.webhooks.list("team")) == ([], [])
 
 
 async def test_a_project_in_use_is_not_deleted(desk: Desk, projects: Projects) -> None:

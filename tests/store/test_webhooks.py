@@ -15,6 +15,7 @@ from runsd.errors import Conflicting, Unknown
 from runsd.faults import Step
 from runsd.store.deliveries import Attempt, Due
 from runsd.store.events import add_event
+from runsd.store.projects import Projects
 from runsd.store.secrets import seal_all_anew
 from runsd.store.timers import Reading, Timers
 from tests.store.attic import open_attic
@@ -249,6 +250,7 @@ async def test_secrets_are_nowhere_in_the_file(desk: Desk, path: Path) -> None:
 
 
 async def test_another_project_sees_nothing_and_is_told_nothing(desk: Desk) -> None:
+    await (await Projects.load(desk.db, clock=desk.hands.now)).create("other", [])
     foreign = await desk.webhooks.add("other", WebhookSpec(url="https://example.com/", events=["*"]))
     await desk.finished()
     assert await told(desk, foreign) == []
