@@ -25,10 +25,12 @@ _SET_REPOSITORY = "update projects set repository = :repository where name = :na
 _SET_LIMITS = "update projects set limits = :limits where name = :name"
 _JOIN = "insert into project_members (project, uid, name) values (:project, :uid, :name)"
 _LEAVE = "delete from project_members where project = :name"
+# Counted only where there is a limit: a queue of 100,000 takes some milliseconds, with every run that comes.
 _FULL = """
-select 1 from projects where name = :name and json_extract(limits, '$.queued') < :more + (
-    select count(*) from runs where phase = 'queued' and project = :name
-)
+select 1 from projects where name = :name and json_extract(limits, '$.queued') is not null
+    and json_extract(limits, '$.queued') < :more + (
+        select count(*) from runs where phase = 'queued' and project = :name
+    )
 """
 _EXISTS = "select 1 from projects where name = :name and deleting_us is null"
 _DELETE = "update projects set deleting_us = :now where name = :name and deleting_us is null returning name"

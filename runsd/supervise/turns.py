@@ -40,6 +40,7 @@ class Turns:
         """Return who may start, ``most`` at the most, in order of claim, and what all live runs hold."""
         queues = await self._attempts.waiting(most, within=self.capacity)
         if not queues:
+            self._heads.first_for_s((), _now_s())  # who was first is so no more: a retry has the same id
             return (), ()
         holding = await self._attempts.holding()
         lines = [
@@ -47,8 +48,7 @@ class Turns:
             for project, queue in queues.items()
             if await self._spent(project) is None
         ]
-        now_s = asyncio.get_running_loop().time()
-        first_for_s = self._heads.first_for_s(lines, now_s)
+        first_for_s = self._heads.first_for_s(lines, _now_s())
         return in_turn(lines, self.capacity, first_for_s, most=most), holding
 
     async def held_back(self, run: Run) -> str | None:
@@ -74,6 +74,10 @@ class Turns:
             price_usd=self._prices.price_per_vcpu_second_usd,
         )
         return budget.spent(used, month=month)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _ceiling(limits: ProjectLimits) -> Ceiling:

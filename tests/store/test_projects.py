@@ -1,6 +1,9 @@
 """Projects in the store: who may use which, and that nothing of one is found from another."""
 
 import asyncio
+import itertools
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from runsd.admission import Resources
 from runsd.errors import Conflicting, Full, Unknown
 from runsd.store import listing
 from runsd.store.listing import RunFilter
+from runsd.store.projects import _FULL as FULL
 from runsd.store.projects import Change, Projects
 from runsd.store.runs import Submission
 from runsd.store.secrets import Secrets
@@ -81,6 +85,19 @@ async def test_no_more_are_queued_than_the_limit_says_and_all_or_none(desk: Desk
     await desk.submit_all(*[{}] * 5)
 
 
+async def test_a_queue_that_nothing_limits_is_not_counted(desk: Desk, path: Path) -> None:
+    def effort() -> int:
+        steps = itertools.count()
+        with closing(sqlite3.connect(path)) as db:
+            db.set_progress_handler(lambda: next(steps) < 0, 1)
+            assert db.execute(FULL, {"name": PROJECT, "more": 1}).fetchall() == []
+        return next(steps)
+
+    with_none = effort()
+    await desk.submit_all(*[{}] * 100)
+    assert effort() == with_none
+
+
 async def test_each_project_has_its_own_line(desk: Desk, projects: Projects) -> None:
     await projects.create("team", [ALICE])
     mine = [(await desk.submit()).id for _ in range(3)]
@@ -128,7 +145,9 @@ async def test_what_does_not_exist_is_neither_changed_nor_given_anything(
         await desk.volumes.add("team", VolumeSpec(name="cache"))
 
 
-async def test_what_comes_late_for_a_deleted_project_is_not_there_when_it_is_made_anew(tmp_path: Path) -> None:
+async def test_what_comes_late_for_a_deleted_project_is_not_there_when_it_is_made_anew(
+    tmp_path: Path,
+) -> None:
     async with open_attic(tmp_path) as attic:
         desk, projects = attic.desk, attic.projects
         secrets = Secrets(desk.db, desk.keyring, clock=desk.hands.now)

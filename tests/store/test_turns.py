@@ -1,0 +1,50 @@
+"""Turns over a real queue: who has waited, and who only has the id of one that did."""
+
+import asyncio
+
+import pytest
+from runsd_sdk.run import Run
+from runsd_sdk.spec import RunSpec
+
+from runsd.admission import Resources
+from runsd.config import BillingSettings
+from runsd.fairness import PATIENCE_S
+from runsd.store.projects import Projects
+from runsd.store.runs import Submission
+from runsd.supervise.turns import Turns
+from tests.store.desk import BEGAN, FAILURE, PROJECT, Desk
+
+HOST = Resources(4000, 2**40)
+
+
+async def test_a_retry_has_not_waited_since_its_first_attempt_did(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projects = await Projects.load(desk.db, clock=desk.hands.now)
+    await projects.create("team", [])
+    turns = Turns(desk.attempts, projects, capacity=HOST, prices=BillingSettings(), clock=desk.hands.now)
+    holder, again = [await submitted(desk, "team") for _ in range(2)]
+    await desk.admit(holder.id)
+    assert await order(turns) == [again.id]
+    work = await desk.admit(again.id)
+    await desk.attempts.created(work, "c" * 64, engine="E in /root")
+    await desk.attempts.started(work, desk.hands.now(), **BEGAN)
+    assert await order(turns) == []
+    loop = asyncio.get_running_loop()
+    began_s, real = loop.time(), loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + PATIENCE_S)
+    assert loop.time() >= began_s + PATIENCE_S
+    work = await desk.work(again.id)
+    assert await desk.attempts.retry(work, desk.ended(work, outcome=FAILURE), not_before_us=desk.hands.us)
+    other = await submitted(desk, PROJECT)
+    assert await order(turns) == [other.id, again.id]  # team holds something, the other nothing
+
+
+async def order(turns: Turns) -> list[str]:
+    """Return who may start, in order of claim."""
+    waiting, _ = await turns.waiting(64)
+    return [run.id for run in waiting]
+
+
+async def submitted(desk: Desk, project: str) -> Run:
+    return (await desk.runs.submit(Submission(project, [RunSpec(image="alpine")]))).runs[0]
