@@ -12,6 +12,7 @@ from typing import Self
 import structlog
 from aiohttp import web
 
+from runsd.api.gate import Gate, most_connections
 from runsd.config import TcpSettings
 from runsd.errors import NotNow
 from runsd.signals import Signals, woken
@@ -81,7 +82,8 @@ class Listener:
         self._keys = keys
         self._signals = signals
         self._certificate = Certificate.of(settings)
-        self._site: web.SockSite | None = None
+        self._gate: Gate | None = None
+        self._accepting: asyncio.Task[None] | None = None
         self._looking = asyncio.Lock()
         if self._certificate is None and not door.is_local:
             log.warning("tcp.plain", address=door.name, why="keys and output travel unencrypted")
@@ -100,11 +102,13 @@ class Listener:
                 return  # the daemon is leaving
             if self._certificate is not None:
                 self._certificate.renew()
+            if self._accepting is not None and self._accepting.done() and not self._accepting.cancelled():
+                self._accepting.result()  # whatever has ended it ends the daemon
             usable = self._keys.usable()
-            if usable and self._site is None:
+            if usable and self._gate is None:
                 await self._open()
-            elif not usable and self._site is not None:
-                await self._shut()
+            elif not usable and self._gate is not None:
+                await self._shut(self._gate)
 
     async def _open(self) -> None:
         try:
@@ -115,18 +119,22 @@ class Listener:
             log.error("tcp.taken", address=self._door.name, why=str(failure))
             return
         context = None if self._certificate is None else self._certificate.context
-        self._site = web.SockSite(self._runner, listener, ssl_context=context, backlog=_BACKLOG)
-        await self._site.start()
+        # Whoever takes all of these is not in the way of those on the host's own socket.
+        self._gate = Gate(self._runner, listener, most=most_connections() // 2, encrypted=context)
+        await self._gate.start()
+        self._accepting = asyncio.create_task(self._gate.serve(), name="tcp-gate")
         log.info("tcp.listening", address=self._door.name, encrypted=context is not None)
 
-    async def _shut(self) -> None:
-        if self._site is not None:
-            await self._site.stop()
-            self._site = None
-            self._door.leave()
-            with suppress(NotNow):  # whoever has it now: it is tried again when there is a key
-                self._door.take()
-            log.info("tcp.shut", address=self._door.name, why="there is no key")
+    async def _shut(self, gate: Gate) -> None:
+        if self._accepting is not None:
+            self._accepting.cancel()
+            await asyncio.gather(self._accepting, return_exceptions=True)
+        await gate.stop()
+        self._gate, self._accepting = None, None
+        self._door.leave()
+        with suppress(NotNow):  # whoever has it now: it is tried again when there is a key
+            self._door.take()
+        log.info("tcp.shut", address=self._door.name, why="there is no key")
 
 
 class Certificate:

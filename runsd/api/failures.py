@@ -20,7 +20,7 @@ class Failures:
 
     def add(self, address: str, now_s: float) -> float:
         """Count a failure; return after how many seconds the next is heard, 0 for at once."""
-        whose = _whose(address)
+        whose = network_of(address)
         empty_at = max(now_s, self._empty_at.pop(whose, 0.0)) + PAUSE_S
         over_s = empty_at - now_s - MOST * PAUSE_S
         self._empty_at[whose] = min(empty_at, now_s + (MOST + 1) * PAUSE_S)
@@ -29,7 +29,8 @@ class Failures:
         return max(0.0, over_s)
 
 
-def _whose(address: str) -> str:
+def network_of(address: str) -> str:
+    """Return what stands for all addresses of one customer."""
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:

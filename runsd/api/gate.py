@@ -8,23 +8,28 @@ import asyncio
 import os
 import resource
 import socket
+import ssl
 import struct
 from collections import Counter
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
+from runsd.api.failures import network_of
 from runsd.api.problems import Malformed, problem_of, problem_response
 
 log = structlog.get_logger()
 
 _UCRED: Final = struct.Struct("iII")
 _AGAIN_S = 1.0
+_HANDSHAKE_S = 15.0
+_MOST_NAMED = 1000
+_Whose = int | str
 _TOO_MANY = problem_of(
     Malformed(
         "there are too many connections to runsd, or too many of yours; close some",
@@ -38,13 +43,25 @@ _REFUSAL = (
 
 
 class Gate(web.SockSite):
-    """A site that lets ``most`` in, and half as many of one user who is neither root nor the daemon's own."""
+    """A site that lets ``most`` in, and half as many of one caller.
 
-    def __init__(self, runner: web.AppRunner, listener: socket.socket, *, most: int) -> None:
-        super().__init__(runner, listener)
+    That is a user of this host who is neither root nor the daemon's own, and over TCP an address.
+    """
+
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        listener: socket.socket,
+        *,
+        most: int,
+        encrypted: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(runner, listener, ssl_context=encrypted)
         self._most = most
-        self._inside: dict[RequestHandler, int] = {}
-        self._refused: set[int] = set()
+        self._encrypted = encrypted
+        self._arriving: dict[asyncio.Task[None], _Whose] = {}
+        self._inside: dict[RequestHandler, _Whose] = {}
+        self._refused: set[_Whose] = set()
         self._accepting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -55,51 +72,68 @@ class Gate(web.SockSite):
     async def serve(self) -> None:
         """Take connections until the site is stopped."""
         self._accepting = asyncio.current_task()
-        loop, server = asyncio.get_running_loop(), self._runner.server
-        assert server is not None  # noqa: S101 - the runner is set up
+        loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, _ = await loop.sock_accept(self._sock)
+                connection, address = await loop.sock_accept(self._sock)
             except OSError as failure:  # out of descriptors, mostly
                 log.warning("api.cannot_accept", error=str(failure))
                 await asyncio.sleep(_AGAIN_S)
                 continue
-            caller = _caller(connection)
+            caller = _caller(connection, address)
             if not self._has_room(caller):
                 self._refuse(connection, caller)
                 await asyncio.sleep(0)  # accepting may go on for ever without giving way
                 continue
-            try:
-                _, handler = await loop.connect_accepted_socket(lambda: _Handler(server), connection)
-            except OSError:  # it has left already
-                connection.close()
-                continue
-            self._inside[handler] = caller
-            self._refused.discard(caller)
+            if self._encrypted is None:
+                await self._let_in(connection, caller)
+            else:  # nobody waits for the handshake of another
+                arriving = asyncio.create_task(self._let_in(connection, caller), name="handshake")
+                self._arriving[arriving] = caller
+                arriving.add_done_callback(self._arriving.pop)
 
     async def stop(self) -> None:
         """Take no more connections."""
-        if self._accepting is not None:
-            self._accepting.cancel()
-            await asyncio.gather(self._accepting, return_exceptions=True)
+        tasks = [*self._arriving] if self._accepting is None else [self._accepting, *self._arriving]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await super().stop()
         self._sock.close()
 
-    def _has_room(self, caller: int) -> bool:
+    async def _let_in(self, connection: socket.socket, caller: _Whose) -> None:
+        loop, server = asyncio.get_running_loop(), self._runner.server
+        assert server is not None  # noqa: S101 - the runner is set up
+        try:
+            _, handler = await loop.connect_accepted_socket(
+                lambda: _Handler(server),
+                connection,
+                ssl=self._encrypted,
+                ssl_handshake_timeout=None if self._encrypted is None else _HANDSHAKE_S,
+            )
+        except OSError:  # it has left already, or does not speak TLS
+            connection.close()
+            return
+        self._inside[handler] = caller
+        self._refused.discard(caller)
+
+    def _has_room(self, caller: _Whose) -> bool:
         share = self._most if caller in (0, os.geteuid()) else self._most // 2
-        if len(self._inside) < share:
+        if len(self._inside) + len(self._arriving) < share:
             return True
         server = self._runner.server
-        present = set(server.connections) if server is not None else set()
-        self._inside = {handler: uid for handler, uid in self._inside.items() if handler in present}
-        return len(self._inside) < self._most and Counter(self._inside.values())[caller] < share
+        connected = set(server.connections) if server is not None else set()
+        self._inside = {handler: whose for handler, whose in self._inside.items() if handler in connected}
+        present = [*self._inside.values(), *self._arriving.values()]
+        return len(present) < self._most and Counter(present)[caller] < share
 
-    def _refuse(self, connection: socket.socket, caller: int) -> None:
-        if caller not in self._refused:  # said once until it gets in again
-            log.warning("api.too_many_connections", uid=caller)
+    def _refuse(self, connection: socket.socket, caller: _Whose) -> None:
+        if caller not in self._refused and len(self._refused) < _MOST_NAMED:  # once until it gets in again
+            log.warning("api.too_many_connections", caller=caller)
             self._refused.add(caller)
         with connection, suppress(OSError):
-            connection.send(_REFUSAL)
+            if self._encrypted is None:
+                connection.send(_REFUSAL)
 
 
 class _Handler(RequestHandler):
@@ -133,9 +167,9 @@ def most_connections() -> int:
     return min(4096, max(64, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
 
 
-def _caller(connection: socket.socket) -> int:
-    """Return the user id of the other side (unix(7)); that of nobody for a socket that has none."""
+def _caller(connection: socket.socket, address: Any) -> _Whose:
+    """Return the user id of the other side (unix(7)), or the network that it is in."""
     if connection.family != socket.AF_UNIX:
-        return -1
+        return network_of(str(address[0]))
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     return int(_UCRED.unpack(credentials)[1])

@@ -1,6 +1,8 @@
 """A daemon's TCP listener as its clients meet it, each from an address of its own."""
 
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx2
 
@@ -41,3 +43,13 @@ def ask(
     transport = httpx2.HTTPTransport(local_address=source, verify=False)  # loads no certificates
     with httpx2.Client(transport=transport, timeout=60) as client:
         return client.request(method, f"http://{where}{path}", headers=given, json=json)
+
+
+def made(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate for this host's own address, in the place of one that is there."""
+    certificate, private_key = folder / "certificate.pem", folder / "key.pem"
+    words = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    names = ("-subj", "/CN=runsd", "-addext", "subjectAltName=IP:127.0.0.1")
+    files = ("-out", str(certificate), "-keyout", str(private_key))
+    subprocess.run(["openssl", "req", "-x509", *words, *names, *files], check=True, capture_output=True)
+    return certificate, private_key

@@ -3,14 +3,16 @@
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from runsd.api.gate import Gate
+from tests.api.tcp import made
 
 MOST = 8
 REQUEST = b"GET / HTTP/1.1\r\nHost: runsd\r\n\r\n"
@@ -19,6 +21,20 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: runsd\r\n\r\n"
 @pytest.fixture
 async def path(tmp_path: Path) -> AsyncIterator[Path]:
     """A gate with room for MOST; everybody may connect."""
+    path = tmp_path / "gate.sock"
+    tmp_path.chmod(0o711)
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(str(path))
+        path.chmod(0o666)
+        async with open_gate(listener):
+            yield path
+
+
+@asynccontextmanager
+async def open_gate(
+    listener: socket.socket, *, encrypted: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
+    """Open a gate with room for MOST, behind which everybody is answered."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response()
@@ -27,18 +43,13 @@ async def path(tmp_path: Path) -> AsyncIterator[Path]:
     app.router.add_get("/", answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    path = tmp_path / "gate.sock"
-    tmp_path.chmod(0o711)
-    with closing(socket.socket(socket.AF_UNIX)) as listener:
-        listener.bind(str(path))
-        path.chmod(0o666)
-        listener.listen()
-        gate = Gate(runner, listener, most=MOST)
-        await gate.start()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(gate.serve())
-            yield path
-            await runner.cleanup()
+    listener.listen()
+    gate = Gate(runner, listener, most=MOST, encrypted=encrypted)
+    await gate.start()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(gate.serve())
+        yield
+        await runner.cleanup()
 
 
 async def asked(path: Path) -> tuple[bytes, asyncio.StreamWriter]:
@@ -98,6 +109,57 @@ async def test_what_is_no_http_is_refused_as_all_else_is(path: Path) -> None:
         assert b"application/problem+json" in said
         assert b"xxx" not in said
         writer.close()
+
+
+async def test_an_address_that_takes_all_it_gets_leaves_room_for_others() -> None:
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        async with open_gate(listener):
+            port = listener.getsockname()[1]
+            answers = [await asked_from("127.0.0.2", port) for _ in range(MOST)]
+            statuses = [line.split()[1] for line, _ in answers]
+            assert statuses == [b"200"] * (MOST // 2) + [b"429"] * (MOST // 2)
+            others = [await asked_from(f"127.0.0.{n}", port) for n in range(3, 3 + MOST // 2)]
+            assert {line.split()[1] for line, _ in others} == {b"200"}
+            line, refused = await asked_from("127.0.0.9", port)
+            assert line.split()[1] == b"429"
+            for _, writer in (*answers, *others, (line, refused)):
+                writer.close()
+
+
+@pytest.mark.needs("openssl")
+async def test_whoever_says_nothing_instead_of_a_handshake_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    certificate, private_key = made(tmp_path)
+    encrypted = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    encrypted.load_cert_chain(certificate, private_key)
+    trusting = ssl.create_default_context(cafile=certificate)
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        async with open_gate(listener, encrypted=encrypted):
+            port = listener.getsockname()[1]
+            silent = [await connected_from("127.0.0.2", port) for _ in range(MOST // 2)]
+            line, talking = await asked_from("127.0.0.3", port, encrypted=trusting)
+            assert line == b"HTTP/1.1 200 OK\r\n"
+            reader, refused = await connected_from("127.0.0.2", port)
+            assert await reader.read() == b""  # they count, though they have not come in yet
+            for writer in (talking, refused, *(writer for _, writer in silent)):
+                writer.close()
+
+
+async def connected_from(
+    source: str, port: int, *, encrypted: ssl.SSLContext | None = None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect from one of this host's own addresses."""
+    return await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0), ssl=encrypted)
+
+
+async def asked_from(
+    source: str, port: int, *, encrypted: ssl.SSLContext | None = None
+) -> tuple[bytes, asyncio.StreamWriter]:
+    """Return the status line of an answer, and the connection, still open."""
+    reader, writer = await connected_from(source, port, encrypted=encrypted)
+    writer.write(REQUEST)
+    return await reader.readline(), writer
 
 
 def connected_as(uid: int, path: str) -> socket.socket:

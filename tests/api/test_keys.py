@@ -21,7 +21,7 @@ from runsd.api.failures import MOST
 from runsd.api.routes import ROUTES, Route
 from tests.api.bodies import body
 from tests.api.problem import refused
-from tests.api.tcp import ANY_PORT, address, ask
+from tests.api.tcp import ANY_PORT, address, ask, made
 from tests.conftest import Serve
 from tests.daemon.command import runs
 from tests.daemon.harness import ENDED_S, Daemon, closing_stream, eventually
@@ -288,13 +288,3 @@ def test_with_a_certificate_it_is_encrypted_and_a_renewed_one_is_taken(serve: Se
             return False
 
         assert eventually(renewed)
-
-
-def made(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for this host's own address, in the place of one that is there."""
-    certificate, private_key = folder / "certificate.pem", folder / "key.pem"
-    words = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    names = ("-subj", "/CN=runsd", "-addext", "subjectAltName=IP:127.0.0.1")
-    files = ("-out", str(certificate), "-keyout", str(private_key))
-    subprocess.run(["openssl", "req", "-x509", *words, *names, *files], check=True, capture_output=True)
-    return certificate, private_key

@@ -67,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.runner": set(),  # runs in containers; read as text, imported by nobody
     "runsd.sdk": set(),  # so does this
     "runsd.sockets": {"runsd.errors"},
-    "runsd.tcp": LEAVES | {"runsd.store.keys"},
+    "runsd.tcp": LEAVES | {"runsd.store.keys", "runsd.api.gate"},
     **{room: {"runsd_sdk", "runsd.errors", "runsd.clock", *PURE} for room in PURE},
     "runsd.metrics": BELOW,
     "runsd.intake": BELOW,

@@ -1,13 +1,21 @@
-"""The address of the TCP listener: whose it is, and what is said when it is another's."""
+"""The TCP listener: whose its address is, what is said when it is another's, and when somebody gets in."""
 
+import asyncio
 import socket
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
 
 import pytest
+from aiohttp import web
+from runsd_sdk.key import KeySpec
 
+from runsd.config import TcpSettings
 from runsd.errors import NotNow
-from runsd.tcp import Door
+from runsd.signals import Signals
+from runsd.store.keys import Keys
+from runsd.tcp import Door, Listener
+from tests.store.desk import PROJECT, open_desk
 
 
 @contextmanager
@@ -53,3 +61,39 @@ def test_an_address_that_others_have_is_named() -> None:
             Door.at(f"127.0.0.1:{port}")
     with pytest.raises(NotNow, match="cannot listen at"):
         Door.at("192.0.2.1:0")  # RFC 5737: nobody's
+
+
+async def test_it_listens_while_there_is_a_key_and_takes_no_more_than_a_gate_does(tmp_path: Path) -> None:
+    async with open_desk(tmp_path / "runsd.db") as desk, ready() as runner:
+        keys = await Keys.load(desk.db, clock=desk.hands.now, new_id=lambda kind: f"{kind}_{'0' * 26}")
+        with taken("127.0.0.1:0") as door:
+            listener = Listener(runner, door, keys, settings=TcpSettings(), signals=Signals())
+            for _ in range(2):  # it opens again as it did first
+                await listener.look()
+                with pytest.raises(ConnectionRefusedError):
+                    await said(door, b"")
+                key = await keys.create(PROJECT, KeySpec(name="laptop"))
+                await listener.look()
+                answer = await said(door, b"no http at all\r\n\r\n")
+                assert b"application/problem+json" in answer  # as the gate has it, not as aiohttp does
+                await keys.delete(PROJECT, key.id)
+            await listener.look()
+            with pytest.raises(ConnectionRefusedError):
+                await said(door, b"")
+
+
+@asynccontextmanager
+async def ready() -> AsyncIterator[web.AppRunner]:
+    """Run an application that answers nothing."""
+    runner = web.AppRunner(web.Application(), access_log=None)
+    await runner.setup()
+    yield runner
+    await runner.cleanup()
+
+
+async def said(door: Door, sent: bytes) -> bytes:
+    """Return all that is answered."""
+    reader, writer = await asyncio.open_connection(door.host, door.port)
+    with closing(writer):
+        writer.write(sent)
+        return await reader.read()
