@@ -71,13 +71,15 @@ class Attempts:
         self._db = db
         self._clock = clock
 
-    async def waiting(self, limit: int, *, within: Resources) -> Mapping[str, Sequence[Waiting]]:
-        """Return the first of each project's queued runs in order of claim.
+    async def waiting(
+        self, limit: int, *, within: Resources, project: str | None = None
+    ) -> Mapping[str, Sequence[Waiting]]:
+        """Return the first of each project's queued runs, or of one project's, in order of claim.
 
         Those who ask for more than ``within`` are left out, and so are projects without others.
         """
-        given = {"now": self._clock(), "limit": limit, "cpu_milli": within.cpu_milli}
-        given |= {"memory_bytes": within.memory_bytes, "gpus": within.gpus}
+        given: dict[str, Any] = {"now": self._clock(), "limit": limit, "project": project}
+        given |= {"cpu_milli": within.cpu_milli, "memory_bytes": within.memory_bytes, "gpus": within.gpus}
         queues: dict[str, list[Waiting]] = {}
         for r in await self._db.all(SQL["queue"], given):
             asks = Resources(r["cpu_milli"], r["memory_bytes"], r["gpus"])

@@ -33,7 +33,7 @@ select * from runs where id in (select value from json_each(:ids)) order by id
 -- name: queue
 -- The first of each project's line.
 select r.id, r.project, r.cpu_milli, r.memory_bytes, r.gpus, r.timeout_s, r.grace_s
-from projects p join runs r on r.id in (
+from projects p join runs r on (:project is null or p.name = :project) and r.id in (
     select o.id from runs o where o.phase = 'queued' and o.project = p.name and o.not_before_us <= :now
         and o.cpu_milli <= :cpu_milli and o.memory_bytes <= :memory_bytes and o.gpus <= :gpus
     order by o.priority desc, o.id limit :limit

@@ -44,7 +44,11 @@ class Turns:
             return (), ()
         holding = await self._attempts.holding()
         lines = [
-            self._line(project, queue, [each for each in holding if each.project == project])
+            self._line(
+                project,
+                await self._startable(project, queue, most),
+                [each for each in holding if each.project == project],
+            )
             for project, queue in queues.items()
             if await self._spent(project) is None
         ]
@@ -58,6 +62,18 @@ class Turns:
         asks = Resources(requests.cpu_milli, requests.memory_bytes, requests.gpus)
         ceiling = _ceiling(self._projects.limits(run.project))
         return await self._spent(run.project) or ceiling.holds_back(asks, holds=held(mine), live=len(mine))
+
+    async def _startable(self, project: str, queue: Sequence[Waiting], most: int) -> Sequence[Waiting]:
+        """Look further where those of a line that ask for more than its whole ceiling hide who does not."""
+        ceiling = _ceiling(self._projects.limits(project))
+        within = Resources(
+            min(self.capacity.cpu_milli, ceiling.cpu_milli or self.capacity.cpu_milli),
+            min(self.capacity.memory_bytes, ceiling.memory_bytes or self.capacity.memory_bytes),
+            self.capacity.gpus,
+        )
+        if len(queue) < most or all(within.covers(run.asks) for run in queue):
+            return queue
+        return (await self._attempts.waiting(most, within=within, project=project)).get(project, ())
 
     def _line(self, project: str, queue: Sequence[Waiting], holding: Sequence[Holding]) -> Line:
         ceiling = _ceiling(self._projects.limits(project))

@@ -3,13 +3,14 @@
 import asyncio
 
 import pytest
+from runsd_sdk.project import ProjectLimits
 from runsd_sdk.run import Run
 from runsd_sdk.spec import RunSpec
 
 from runsd.admission import Resources
 from runsd.config import BillingSettings
 from runsd.fairness import PATIENCE_S
-from runsd.store.projects import Projects
+from runsd.store.projects import Change, Projects
 from runsd.store.runs import Submission
 from runsd.supervise.turns import Turns
 from tests.store.desk import BEGAN, FAILURE, PROJECT, Desk
@@ -38,6 +39,15 @@ async def test_a_retry_has_not_waited_since_its_first_attempt_did(
     assert await desk.attempts.retry(work, desk.ended(work, outcome=FAILURE), not_before_us=desk.hands.us)
     other = await submitted(desk, PROJECT)
     assert await order(turns) == [other.id, again.id]  # team holds something, the other nothing
+
+
+async def test_those_whose_ceiling_was_lowered_hide_nobody_however_many_they_are(desk: Desk) -> None:
+    projects = await Projects.load(desk.db, clock=desk.hands.now)
+    turns = Turns(desk.attempts, projects, capacity=HOST, prices=BillingSettings(), clock=desk.hands.now)
+    await desk.submit_all(*[{"resources": {"requests": {"cpu": "2"}}}] * 70)
+    small = await desk.submit()
+    await projects.change(PROJECT, Change(limits=ProjectLimits(cpu="1")))
+    assert await order(turns) == [small.id]
 
 
 async def order(turns: Turns) -> list[str]:
