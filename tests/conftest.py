@@ -11,6 +11,7 @@ import engine
 import images
 import pytest
 import tools
+from hypothesis import settings
 
 from tests import leaks
 from tests.capabilities import Capabilities
@@ -22,6 +23,8 @@ Serve = Callable[..., AbstractContextManager[Daemon]]
 def pytest_configure(config: pytest.Config) -> None:
     """Put the tests' tools on the path, and start to look for leaks."""
     os.environ["PATH"] = tools.PATH
+    settings.register_profile("patient", settings(), deadline=None)  # an example may take long on a busy host
+    settings.load_profile("patient")
     config.addinivalue_line("markers", "needs(*capabilities): skip, and say so, where the host lacks one")
     config.pluginmanager.register(Capabilities(), "runsd-capabilities")
     config.pluginmanager.register(leaks.LeakWatch(), "runsd-leaks")
