@@ -54,7 +54,8 @@ def _key(secret: str) -> bytes:
     if not secret.startswith(_PREFIX):
         return secret.encode()
     try:
-        return b64decode(secret.removeprefix(_PREFIX), validate=True)
+        # Nothing behind the prefix is no key: with an empty one anybody could sign.
+        return b64decode(secret.removeprefix(_PREFIX), validate=True) or secret.encode()
     except ValueError:
         return secret.encode()
 

@@ -1,5 +1,8 @@
 """Signatures of deliveries: the examples of those who made up how to sign, and what is wrong with others."""
 
+import hashlib
+import hmac
+from base64 import b64encode
 from dataclasses import dataclass, field
 
 import pytest
@@ -79,6 +82,15 @@ def test_what_is_signed_by_the_standard_is_taken_within_five_minutes() -> None:
 def test_what_is_changed_late_or_early_is_not(changed: dict[str, str]) -> None:
     with pytest.raises(Unsigned):
         check(**changed)  # type: ignore[arg-type]
+
+
+def test_a_secret_that_is_only_its_prefix_is_no_empty_key() -> None:
+    signed = (
+        f"{EXAMPLE.headers['webhook-id']}.{EXAMPLE.headers['webhook-timestamp']}.".encode() + EXAMPLE.body
+    )
+    forged = b64encode(hmac.digest(b"", signed, hashlib.sha256)).decode()
+    with pytest.raises(Unsigned):
+        check(secret="whsec_", webhook_signature=f"v1,{forged}")
 
 
 def test_a_signature_of_the_body_alone_is_taken_where_there_is_no_other() -> None:
