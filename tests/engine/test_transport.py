@@ -11,6 +11,7 @@ import docker
 import pytest
 
 from runsd.engine.docker import DockerEngine
+from runsd.engine.port import Confinement
 from runsd.engine.transport import Transport
 from runsd.errors import EngineConflict, EngineNotFound, EngineRefused, EngineUnavailable, Refused
 from tests.engine.conftest import RequestOf
@@ -167,7 +168,7 @@ async def test_a_wait_whose_answer_breaks_is_no_exit(line: Line) -> None:
     for sent in (head, head + b"0\r\n\r\n", head + b'c\r\n{"StatusCode\r\n0\r\n\r\n'):
         async with line(sent) as transport:
             with pytest.raises(EngineUnavailable):
-                await DockerEngine(transport).wait("some")
+                await DockerEngine(transport, Confinement()).wait("some")
 
 
 async def test_a_log_cut_inside_a_frame_is_no_end(line: Line) -> None:
@@ -175,7 +176,7 @@ async def test_a_log_cut_inside_a_frame_is_no_end(line: Line) -> None:
     cut = b"\1\0\0\0\0\0\0\5ab"
     async with line(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(cut), cut)) as transport:
         with pytest.raises(EngineUnavailable, match="cut"):
-            async with DockerEngine(transport).logs("some", follow=True) as pieces:
+            async with DockerEngine(transport, Confinement()).logs("some", follow=True) as pieces:
                 [piece async for piece in pieces]
 
 
