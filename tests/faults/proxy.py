@@ -165,17 +165,20 @@ class Proxy:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = self._loop.create_task(self._serve(reader, writer))
         self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+
+        # Not in the task itself: one that is cut before its first step never reaches its `finally`.
+        def ended(task: asyncio.Task[None]) -> None:
+            self._connections.discard(task)
+            writer.transport.abort() if task.cancelled() else writer.close()
+
+        task.add_done_callback(ended)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            # Whoever cannot be asked, or leaves, is told as the Engine tells it: the connection is closed.
-            with contextlib.suppress(OSError, EOFError, aiohttp.ClientError):
-                early: bytes | None = b""
-                while early is not None:
-                    early = await self._pass(early, reader, writer)
-        finally:
-            writer.transport.abort() if _cancelled() else writer.close()
+        # Whoever cannot be asked, or leaves, is told as the Engine tells it: the connection is closed.
+        with contextlib.suppress(OSError, EOFError, aiohttp.ClientError):
+            early: bytes | None = b""
+            while early is not None:
+                early = await self._pass(early, reader, writer)
 
     async def _pass(
         self, early: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -292,8 +295,3 @@ async def _send(
         else:
             writer.write_eof()
     return b""
-
-
-def _cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and bool(task.cancelling())
