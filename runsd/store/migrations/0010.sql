@@ -25,3 +25,15 @@ create table run_payloads (
     body        blob not null
 ) strict;
 alter table runs add column has_payload integer not null default 0 check (has_payload in (0, 1));
+
+-- A task as it is now: its version, its schedule with the last five times, and its address.
+create view tasks_now as
+select t.*, v.spec, s.cron, s.timezone, s.overlap, s.catch_up, s.paused, s.through_us,
+    h.secret as hook_secret, h.created_us as hook_us, h.last_us as hook_last_us, (
+    select json_group_array(json_array(at_us, outcome, run_id, message)) from (
+        select * from schedule_instants r where r.task_id = t.id order by r.at_us desc limit 5
+    ) last_five
+) as recent
+from tasks t join task_versions v on v.task_id = t.id and v.number = t.version
+left join schedules s on s.task_id = t.id
+left join hooks h on h.task_id = t.id;
