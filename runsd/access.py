@@ -28,6 +28,14 @@ _ORDER: Final = tuple(Access)
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """As whom a browser may log in: the bearer of a key, or a user of this host."""
+
+    key: str | None = None
+    uid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Whoever asks. ``projects`` None: every one, and the host itself.
 
@@ -41,6 +49,7 @@ class Caller:
     home: str = DEFAULT_PROJECT
     lasts_s: float | None = None
     called: str | None = None
+    person: Person = Person()
 
     @property
     def of_host(self) -> bool:
@@ -59,8 +68,8 @@ ANYBODY: Final = Caller("anybody", Access.NONE, frozenset())
 def member(uid: int, *, own_uid: int, projects: frozenset[str]) -> Caller:
     """Return who a user of this host is on the socket: root and the daemon's own user may do everything."""
     if uid in (0, own_uid):
-        return Caller(user_name(uid), Access.ADMIN)
-    return Caller(user_name(uid), Access.WRITE, projects | {DEFAULT_PROJECT})
+        return Caller(user_name(uid), Access.ADMIN, person=Person(uid=uid))
+    return Caller(user_name(uid), Access.WRITE, projects | {DEFAULT_PROJECT}, person=Person(uid=uid))
 
 
 def user_name(uid: int) -> str:

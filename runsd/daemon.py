@@ -53,6 +53,7 @@ from runsd.store.retention import Retention
 from runsd.store.runs import Runs
 from runsd.store.schedules import Schedules
 from runsd.store.secrets import Secrets
+from runsd.store.sessions import Sessions
 from runsd.store.tasks import Tasks
 from runsd.store.timers import Reading, Timers
 from runsd.store.usage import UsageLines
@@ -77,6 +78,7 @@ from runsd.supervise.usage import UsageMeter
 from runsd.supervise.volumes import EngineVolumes
 from runsd.tcp import Door, Listener
 from runsd.telemetry.service import Telemetry
+from runsd.web.app import add_pages
 from runsd.webhooks.deliverer import Deliverer
 from runsd.webhooks.sender import Sender
 
@@ -290,6 +292,7 @@ async def _serve(
             programs=programs,
             projects=projects,
             keys=keys,
+            sessions=await Sessions.load(db, clock=clock),
             audit=audit,
             refusals=refusals,
             events=Events(db),
@@ -324,8 +327,10 @@ async def _serve(
             usage=usage,
             started_us=clock(),
         )
+        app = make_app(services)
+        add_pages(app, services)
         runner = web.AppRunner(
-            make_app(services), access_log=None, handler_cancellation=True, shutdown_timeout=_STREAMS_END_S
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=_STREAMS_END_S
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

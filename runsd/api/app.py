@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Container, Coroutine
 from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
@@ -31,6 +31,9 @@ _SETTLE_S = 10.0
 _CLIENT_LEFT = 499  # as nginx names it
 _MOST_BODY = 10 * 1024**2
 _CALLER = web.RequestKey("caller", Caller)
+CALLERS = web.AppKey("callers", Callers)
+FREE = web.AppKey("free", set[Any])
+"""Handlers that ask nobody who it is, or do so themselves."""
 T = TypeVar("T")
 _Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -38,11 +41,20 @@ _Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def make_app(services: Services) -> web.Application:
     """Return the application over these services."""
     names, changes = services.settings.tcp.hosts, Changes()
-    callers = Callers(services.projects, services.keys, names=names, clock=services.clock)
+    callers = Callers(
+        services.projects,
+        services.keys,
+        services.sessions,
+        instance=services.instance,
+        names=names,
+        clock=services.clock,
+    )
     served = [(route, _serve(route, services, changes)) for route in ROUTES]
-    free = frozenset(serve for route, serve in served if route.access is Access.NONE)
+    free = {serve for route, serve in served if route.access is Access.NONE}
     app = web.Application(middlewares=[_map_errors, _identified(callers, free)], client_max_size=_MOST_BODY)
+    app[CALLERS], app[FREE] = callers, free
     app.on_shutdown.append(changes.settle)
+    app.on_response_prepare.append(_as_it_says)
     for route, serve in served:
         app.router.add_route(route.method, route.path, serve)
     app.router.add_get("/v1/openapi.json", _describe)
@@ -146,7 +158,12 @@ def _json(answer: Answer | None) -> bytes | None:
     return None if answer is None else answer.model_dump_json(by_alias=True).encode()
 
 
-def _identified(callers: Callers, free: frozenset[_Serve]) -> Middleware:
+async def _as_it_says(_: web.Request, response: web.StreamResponse) -> None:
+    """Let no browser take an answer for anything but what it says it is, such as a log for a page."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+
+
+def _identified(callers: Callers, free: Container[object]) -> Middleware:
     """Ask who it is before anything is said, also of what does not exist; not where the route is free."""
 
     @web.middleware

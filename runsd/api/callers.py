@@ -3,19 +3,21 @@
 import socket
 import time
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 import structlog
 from aiohttp import web
 
 from runsd import peers
-from runsd.access import Access, Caller, key_name, member
-from runsd.api import hosts
+from runsd.access import Access, Caller, Person, key_name, member
+from runsd.api import browsers, hosts
 from runsd.api.failures import Failures
 from runsd.clock import Clock, instant
 from runsd.errors import TooOften, Unidentified
 from runsd.store.keys import Held, Keys
 from runsd.store.projects import Projects
+from runsd.store.sessions import Sessions
 
 log = structlog.get_logger()
 
@@ -26,9 +28,20 @@ _ASK: Final = "send one as Authorization: Bearer rk_…, or make one with `runs 
 class Callers:
     """Tells callers apart, from memory alone. ``names`` are those that it answers to over TCP."""
 
-    def __init__(self, projects: Projects, keys: Keys, *, names: Collection[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        projects: Projects,
+        keys: Keys,
+        sessions: Sessions,
+        *,
+        instance: str,
+        names: Collection[str],
+        clock: Clock,
+    ) -> None:
         self._projects = projects
         self._keys = keys
+        self._sessions = sessions
+        self._instance = instance
         self._names = frozenset(name.lower().removesuffix(".") for name in names)
         self._clock = clock
         self._own_uid = peers.own_uid()
@@ -42,15 +55,47 @@ class Callers:
     def caller(self, request: web.Request) -> Caller:
         """Return who makes a request. Raises Unidentified and TooOften."""
         connection = _connection(request)
-        if connection.family == socket.AF_UNIX:
-            uid = peers.peer_uid(connection)
-            return member(uid, own_uid=self._own_uid, projects=self._projects.of_user(uid))
+        forwarded = browsers.FORWARDED in request.headers
+        if connection.family == socket.AF_UNIX and not forwarded:
+            return self._user(peers.peer_uid(connection))
+        token = browsers.token_of(request, self._instance)
+        if token is not None and "Authorization" not in request.headers:
+            return self._of_session(token)
+        if forwarded:
+            raise Unidentified("cannot tell who you are: log in with the link that `runs open` prints")
+        return self.bearer(request, request.headers.get("Authorization", ""))
+
+    def bearer(self, request: web.Request, authorization: str) -> Caller:
+        """Return who has the key of an Authorization header. Raises Unidentified and TooOften."""
         try:
-            key = self._key(request)
+            key = self._key(authorization)
         except Unidentified as failure:
             self._count(request, failure)
             raise
         self._keys.note_use(key)
+        return self._of_key(key)
+
+    def person(self, person: Person) -> Caller:
+        """Return what somebody who has logged in may do now. Raises Unidentified."""
+        if person.uid is not None:
+            return self._user(person.uid)
+        key = self._keys.held(person.key or "")
+        if key is None or key.project not in self._projects or key.expired(self._clock()):
+            raise Unidentified("cannot go on with your session: the key that it began with has ended; log in")
+        return self._of_key(key)
+
+    def _of_session(self, token: str) -> Caller:
+        session = self._sessions.match(token)
+        if session is None:
+            raise Unidentified("cannot go on with your session: it is over; log in again")
+        caller = self.person(session.person)
+        left_s = (session.ends_us - self._clock()) / 1e6
+        return replace(caller, lasts_s=min(left_s, left_s if caller.lasts_s is None else caller.lasts_s))
+
+    def _user(self, uid: int) -> Caller:
+        return member(uid, own_uid=self._own_uid, projects=self._projects.of_user(uid))
+
+    def _of_key(self, key: Held) -> Caller:
         left_s = None if key.expires_us is None else (key.expires_us - self._clock()) / 1e6
         return Caller(
             key_name(key.id),
@@ -59,10 +104,11 @@ class Callers:
             key.project,
             lasts_s=left_s,
             called=key.name,
+            person=Person(key=key.id),
         )
 
-    def _key(self, request: web.Request) -> Held:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    def _key(self, authorization: str) -> Held:
+        scheme, _, token = authorization.partition(" ")
         if scheme.lower() != _SCHEME:
             raise Unidentified(f"cannot tell who you are without a key; {_ASK}")
         key = self._keys.match(token.strip())

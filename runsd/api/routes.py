@@ -14,6 +14,7 @@ from runsd.api import (
     events,
     hooks,
     keys,
+    logins,
     logs,
     programs,
     projects,
@@ -151,6 +152,7 @@ ROUTES: Final = (
     Route("GET", "/v1/keys", keys.page, key.KeyList, access=ADMIN),
     Route("GET", _KEY, keys.get, key.Key, access=ADMIN),
     Route("DELETE", _KEY, keys.delete, None, status=204, access=ADMIN),
+    Route("POST", "/v1/logins", logins.create, key.Login, status=201, access=READ),
     Route("GET", "/v1/audit", audit.page, AuditList, query=audit.AuditQuery, access=ADMIN),
     Route("GET", "/v1/projects", projects.page, project.ProjectList, access=READ),
     Route(

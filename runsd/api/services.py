@@ -27,6 +27,7 @@ from runsd.store.refusals import Refusals
 from runsd.store.retention import Retention
 from runsd.store.runs import Runs
 from runsd.store.secrets import Secrets
+from runsd.store.sessions import Sessions
 from runsd.store.tasks import Tasks
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
@@ -55,6 +56,7 @@ class Services:
     programs: Programs
     projects: Projects
     keys: Keys
+    sessions: Sessions
     audit: Audit
     refusals: Refusals
     events: Events

@@ -25,6 +25,10 @@ where run_id = :run_id and project = :project and id > :after
 order by id limit :limit
 """
 _LATEST = "select * from events where run_id = :run_id and type = :type order by id desc limit 1"
+_NEWEST = "select id from events where project = :project and id > :after order by id desc limit 1"
+_NEWEST_OF_RUN = """
+select id from events where run_id = :run_id and project = :project and id > :after order by id desc limit 1
+"""
 _LAST = "select coalesce(max(id), 0) from events"
 
 
@@ -59,6 +63,12 @@ class Events:
         """Return a run's newest event of a type, if there is one."""
         row = await self._db.one(_LATEST, {"run_id": run_id, "type": type})
         return None if row is None else event_of(row)
+
+    async def newest(self, project: str, *, after: int, run_id: str | None = None) -> int | None:
+        """Return the id of the newest event after that one, if there is one."""
+        sql = _NEWEST if run_id is None else _NEWEST_OF_RUN
+        row = await self._db.one(sql, {"project": project, "after": after, "run_id": run_id})
+        return None if row is None else int(row["id"])
 
     async def last_id(self) -> int:
         """Return the id of the newest event, or 0."""

@@ -126,6 +126,10 @@ class Keys:
         right = tokens.matches(token, _NOBODY if held is None else held.digest)
         return held if right else None
 
+    def held(self, id: str) -> Held | None:
+        """Return a key by its id, expired or not."""
+        return self._held.get(id)
+
     def note_use(self, key: Held) -> None:
         """Remember that a key was used just now."""
         present = self._held.get(key.id)

@@ -82,6 +82,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runsd.webhooks": STORED,
     "runsd.supervise": LOOPS | {"runsd.intake"},
     "runsd.api": STORED | {"runsd.supervise", "runsd.intake", "runsd.sources", "runsd.why", "runsd.webhooks"},
+    "runsd.web": STORED | {"runsd.api"},
     "runsd.doctor": {"runsd_sdk", *LEAVES, "runsd.admission", "runsd.intake", "runsd.engine"},
     "runsd.doctor.databases": {
         "runsd_sdk",

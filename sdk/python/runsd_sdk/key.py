@@ -45,6 +45,18 @@ class NewKey(Key):
     token: str
 
 
+class Login(Answer):
+    """A link with which a browser logs in, once and until ``expires_at``.
+
+    ``address`` is where the daemon listens for browsers, as host:port, if it does; ``encrypted`` says by TLS.
+    """
+
+    path: str
+    expires_at: Instant
+    address: str | None
+    encrypted: bool
+
+
 class KeyList(Answer):
     """The keys of a project, the oldest first."""
 

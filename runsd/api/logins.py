@@ -1,0 +1,25 @@
+"""Links to log in with over HTTP: whoever may call the API opens its pages in a browser."""
+
+from datetime import timedelta
+from http import HTTPStatus
+
+from runsd_sdk.key import Login
+
+from runsd.api.call import Call, Reply
+from runsd.clock import instant
+from runsd.store.sessions import LINK_LASTS_S
+
+
+async def create(call: Call) -> Reply:
+    """Make a code with which ``/login?code=…`` opens a session as the caller, once."""
+    services = call.services
+    code = services.sessions.link(call.caller.person)
+    ends = instant(services.clock()) + timedelta(seconds=LINK_LASTS_S)
+    listening = services.settings.tcp.listen is not None and services.keys.usable()
+    login = Login(
+        path=f"/login?code={code}",
+        expires_at=ends,
+        address=services.settings.tcp.listen if listening else None,
+        encrypted=services.settings.tcp.certificate is not None,
+    )
+    return Reply(login, HTTPStatus.CREATED, {"Cache-Control": "no-store"})

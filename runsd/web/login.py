@@ -1,0 +1,108 @@
+"""Log in with a key or a link, log out: how a browser comes to a session."""
+
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import quote, urlsplit
+
+from aiohttp import web
+from pydantic import Field
+
+from runsd import acts
+from runsd.access import Caller
+from runsd.acts import Act
+from runsd.api import browsers
+from runsd.api.app import CALLERS
+from runsd.api.call import Query, decode_query, read_body
+from runsd.api.services import Services
+from runsd.errors import RunsdError, TooOften, Unidentified
+from runsd.web.page import Shown
+from runsd.web.serve import HEADERS, anonymous
+
+_MOST_BYTES = 4096
+_HOME = "/"
+
+
+class LoginQuery(Query):
+    """Where to go afterwards, and the code of a link."""
+
+    next: Annotated[str, Field(max_length=4096)] = _HOME
+    code: Annotated[str, Field(max_length=256)] | None = None
+
+
+class Logins:
+    """The pages of which a browser needs no session."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def form(self, request: web.Request) -> web.StreamResponse:
+        """Ask for a key; follow the link that has been asked for with a code."""
+        query = decode_query(request, LoginQuery)
+        if query.code is None:
+            return self._asked(request, query.next)
+        person = self._services.sessions.follow(query.code)
+        if person is None:
+            said = "This link has been used, or is too old. Make a new one with `runs open`."
+            return self._asked(request, query.next, said, HTTPStatus.UNAUTHORIZED)
+        try:
+            return await self._begin(request, request.app[CALLERS].person(person), query.next)
+        except RunsdError as failure:
+            return self._asked(request, query.next, str(failure), HTTPStatus.UNAUTHORIZED)
+
+    async def log_in(self, request: web.Request) -> web.StreamResponse:
+        """Begin a session for who has a key."""
+        form = await _form(request)
+        onward = form.get("next", _HOME)
+        try:
+            caller = request.app[CALLERS].bearer(request, f"Bearer {form.get('key', '').strip()}")
+            return await self._begin(request, caller, onward)
+        except Unidentified:
+            said = "That is no key of this daemon, or it has expired."
+            return self._asked(request, onward, said, HTTPStatus.UNAUTHORIZED)
+        except TooOften as failure:
+            return self._asked(request, onward, str(failure), HTTPStatus.TOO_MANY_REQUESTS)
+        except RunsdError as failure:
+            return self._asked(request, onward, str(failure), HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def log_out(self, request: web.Request) -> web.StreamResponse:
+        """End the session. Raises Forbidden for what no page of ours has asked for."""
+        token = browsers.token_of(request, self._services.instance)
+        if token is not None:
+            await self._services.sessions.delete(token)
+        response = web.Response(headers={**HEADERS, "HX-Redirect": "/login"})
+        browsers.drop_cookie(response, self._services.instance)
+        return response
+
+    async def _begin(self, request: web.Request, caller: Caller, onward: str) -> web.Response:
+        services = self._services
+        until_us = None if caller.lasts_s is None else services.clock() + int(caller.lasts_s * 1e6)
+        address = request.remote or "unix"
+        act = Act(caller.name, address, "session.create", caller.home, name=caller.called)
+        with acts.doing(act):
+            token = await services.sessions.create(caller.person, until_us=until_us)
+        # Not a redirect: a cookie with SameSite=Strict is not sent on one that another site has begun.
+        response = anonymous(request, Shown("welcome.html", {"onward": _ours(onward)}))
+        browsers.set_cookie(response, request, services.instance, token)
+        return response
+
+    def _asked(
+        self, request: web.Request, onward: str, said: str | None = None, status: HTTPStatus = HTTPStatus.OK
+    ) -> web.Response:
+        values = {"onward": _ours(onward), "said": said, "hostname": self._services.hostname}
+        return anonymous(request, Shown("login.html", values, status))
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    """Read a small form. Raises Malformed."""
+    from urllib.parse import parse_qsl
+
+    body = await read_body(request, _MOST_BYTES)
+    return dict(parse_qsl(body.decode("utf-8", "replace")))
+
+
+def _ours(onward: str) -> str:
+    """Return a path of this daemon: a link to log in must not lead to another site."""
+    parts = urlsplit(onward)
+    if parts.scheme or parts.netloc or not onward.startswith("/") or onward.startswith(("//", "/\\")):
+        return _HOME
+    return quote(onward, safe="/?&=%:,@+~-._")
