@@ -66,5 +66,5 @@ images: environment engine  ## make the images that demo and tests run
 	@$(PYTHON) scripts/images.py
 
 clean:  ## remove what was made here; the Engine and its images stay
-	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf .venv .build .mypy_cache .ruff_cache .pytest_cache .hypothesis dist runsd/web/static/vendor
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
