@@ -65,6 +65,13 @@ class Callers:
             raise Unidentified("cannot tell who you are: log in with the link that `runs open` prints")
         return self.bearer(request, request.headers.get("Authorization", ""))
 
+    def visitor(self, request: web.Request) -> Caller:
+        """Return who looks at a page: whoever has not logged in is sent there, and is no failure to count."""
+        by_key = "Authorization" in request.headers or browsers.cookie_name(self._instance) in request.cookies
+        if not by_key and _connection(request).family != socket.AF_UNIX:
+            raise Unidentified("cannot show this page to somebody who has not logged in")
+        return self.caller(request)
+
     def bearer(self, request: web.Request, authorization: str) -> Caller:
         """Return who has the key of an Authorization header. Raises Unidentified and TooOften."""
         try:

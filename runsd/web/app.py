@@ -31,7 +31,7 @@ def add_pages(app: web.Application, services: Services) -> None:
 async def _home(request: web.Request) -> web.Response:
     """Lead to the runs of the project that is asked for, or else of the caller's own."""
     try:
-        project = request.match_info.get("project") or request.app[CALLERS].caller(request).home
+        project = request.match_info.get("project") or request.app[CALLERS].visitor(request).home
     except Unidentified:
         return web.Response(status=303, headers={**HEADERS, "Location": "/login"})
     return web.Response(status=303, headers={**HEADERS, "Location": f"/p/{quote(project)}/runs"})

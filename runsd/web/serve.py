@@ -40,7 +40,7 @@ def serving(page: Page, services: Services) -> Serve:
     async def serve(request: web.Request) -> web.StreamResponse:
         caller: Caller | None = None
         try:
-            caller = request.app[CALLERS].caller(request)
+            caller = request.app[CALLERS].visitor(request)
             project = project_of(caller, request.match_info.get("project"), services.projects)
             require(caller, page.access, host=page.host)
             with services.connections.open(caller.name, project, request.transport, lasts_s=caller.lasts_s):
