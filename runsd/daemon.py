@@ -324,6 +324,7 @@ async def _serve(
             clock=clock,
             instance=instance,
             hostname=hostname,
+            tcp_address=None if door is None else door.name,
             usage=usage,
             started_us=clock(),
         )

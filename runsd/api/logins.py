@@ -15,11 +15,10 @@ async def create(call: Call) -> Reply:
     services = call.services
     code = services.sessions.link(call.caller.person)
     ends = instant(services.clock()) + timedelta(seconds=LINK_LASTS_S)
-    listening = services.settings.tcp.listen is not None and services.keys.usable()
     login = Login(
         path=f"/login?code={code}",
         expires_at=ends,
-        address=services.settings.tcp.listen if listening else None,
+        address=services.tcp_address if services.keys.usable() else None,
         encrypted=services.settings.tcp.certificate is not None,
     )
     return Reply(login, HTTPStatus.CREATED, {"Cache-Control": "no-store"})

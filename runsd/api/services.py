@@ -88,6 +88,7 @@ class Services:
     clock: Clock
     instance: str
     hostname: str
+    tcp_address: str | None
     usage: UsageMeter
     started_us: int
     draining: asyncio.Event = field(default_factory=asyncio.Event)

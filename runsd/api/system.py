@@ -1,7 +1,7 @@
 """The daemon about itself: health, info, metrics."""
 
 from aiohttp import web
-from runsd_sdk.host import Capacity, DiskHealth, EngineState, Health, Info
+from runsd_sdk.host import Capacity, DiskHealth, EngineState, Health, Info, Sandboxes, Starts
 
 from runsd import __version__
 from runsd.admission import Resources, held
@@ -36,6 +36,8 @@ async def info(call: Call) -> Reply:
     """Describe the daemon, what it may give out, and what of it the project has."""
     services = call.services
     holding = await services.attempts.holding(project=call.project)
+    everybodys = held(await services.attempts.holding())
+    pace, sandboxes = services.pace, services.sandboxes
     return Reply(
         Info(
             version=__version__,
@@ -44,11 +46,14 @@ async def info(call: Call) -> Reply:
             engine=services.monitor.health,
             capacity=_capacity(services.capacity),
             in_use=_capacity(held(holding)),
+            free=_capacity(services.capacity - everybodys),
             largest_run=_capacity(services.largest_run),
             project=call.project,
             queued=await services.attempts.queued(project=call.project),
             live=len(holding),
             usage_source=services.usage.source,
+            starts=Starts(now=pace.starting, most=pace.limit, waiting=pace.waiting),
+            sandboxes=Sandboxes(idle=sandboxes.idle, lent=sandboxes.lent, most=sandboxes.most),
             started_at=instant(services.started_us),
         )
     )

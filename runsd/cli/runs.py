@@ -7,6 +7,7 @@ import typer
 
 from runsd.cli import (
     audit,
+    browse,
     control,
     events,
     key,
@@ -62,6 +63,7 @@ app.command()(stats.stats)
 app.command()(events.events)
 app.command()(usage.usage)
 app.command()(audit.audit)
+app.command(name="open")(browse.browse)
 app.add_typer(volume.app, name="volume")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(secret.app, name="secret")

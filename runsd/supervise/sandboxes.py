@@ -55,7 +55,7 @@ class Sandboxes:
         self._workshop = workshop
         self._monitor = monitor
         self._pace = pace
-        self._most = most
+        self.most = most
         self._signals = signals
         self._demand = {network: Demand() for network in NETWORKS}
         # Whether the last one that came back was as new: else making one for a crowd is in vain.
@@ -85,7 +85,7 @@ class Sandboxes:
         In a crowd one is made where none is ready: whoever waits behind uses it again. A single run is
         started without, and the next one finds one.
         """
-        if self._most == 0 or network not in NETWORKS or self._tasks is None:
+        if self.most == 0 or network not in NETWORKS or self._tasks is None:
             return None
         self._demand[network].note(time.monotonic())
         self._signals.notify("sandboxes")
@@ -155,7 +155,7 @@ class Sandboxes:
     def _is_crowd(self, network: str) -> bool:
         if not self._recycled[network] or not self._can_make or self._pace.waiting == 0:
             return False
-        return self._lent_for(network) + len(self._idle_for(network)) + self._making < self._most
+        return self._lent_for(network) + len(self._idle_for(network)) + self._making < self.most
 
     def _idle_for(self, network: str) -> list[Sandbox]:
         return [sandbox for sandbox in self._idle if sandbox.network == network]
@@ -177,7 +177,7 @@ class Sandboxes:
         them keeps the Engine from telling of exits.
         """
         for network in NETWORKS:
-            wanted = self._demand[network].wanted(time.monotonic(), most=self._most)
+            wanted = self._demand[network].wanted(time.monotonic(), most=self.most)
             if wanted == 0:
                 for sandbox in self._idle_for(network):
                     self._drop(sandbox)
@@ -214,7 +214,7 @@ class Sandboxes:
             as_new = as_it_is and await sandbox.as_new()
             self._recycled[sandbox.network] = as_new
             self._lent.pop(id, None)
-            if as_new and len(self._idle_for(sandbox.network)) < self._most and not self._closing:
+            if as_new and len(self._idle_for(sandbox.network)) < self.most and not self._closing:
                 return self._idle.append(sandbox)
         await self._discard(id)
         return None

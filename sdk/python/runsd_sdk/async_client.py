@@ -20,6 +20,7 @@ from runsd_sdk.audit import AuditEntry
 from runsd_sdk.calls import Stream
 from runsd_sdk.fields import ProgramFields, SpecFields
 from runsd_sdk.host import Health, Info, Source, Usage
+from runsd_sdk.key import Login
 from runsd_sdk.link import Link
 from runsd_sdk.python import SourceSpec
 from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunProblems, RunResult, Why
@@ -313,6 +314,10 @@ class AsyncRunsClient:
         return self._driver.iterate(
             streams.audit(who=who, action=action, since=since, until=until, link=self._link)
         )
+
+    async def login(self) -> Login:
+        """Return a link with which a browser logs in as this client's caller, once and soon."""
+        return await self._driver.ask(calls.create_login())
 
     async def health(self) -> Health:
         """Return whether the daemon and its Engine are well."""

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from runsd_sdk import fields
 from runsd_sdk.audit import AuditList
 from runsd_sdk.host import Health, Info, Secret, SecretList, Source, Usage, Volume, VolumeList
-from runsd_sdk.key import Key, KeyList, KeySpec, NewKey
+from runsd_sdk.key import Key, KeyList, KeySpec, Login, NewKey
 from runsd_sdk.project import Project, ProjectLimits, ProjectList, ProjectPatch, ProjectSpec
 from runsd_sdk.python import GitSource
 from runsd_sdk.run import (
@@ -466,6 +466,11 @@ def get_key(key_id: str) -> Call[Key]:
 def delete_key(key_id: str) -> Call[None]:
     """Delete a key."""
     return Call(method="DELETE", path=f"/v1/keys/{_segment(key_id)}", parse=_nothing)
+
+
+def create_login() -> Call[Login]:
+    """Ask for a link with which a browser logs in."""
+    return replace(_post("/v1/logins", Login, {}), repeatable=False)  # each would be another
 
 
 def create_task(

@@ -14,6 +14,7 @@ from runsd_sdk.fields import ProgramFields, SpecFields
 from runsd_sdk.function import Functions
 from runsd_sdk.handle import RunHandle
 from runsd_sdk.host import Health, Info, Source, Usage
+from runsd_sdk.key import Login
 from runsd_sdk.keys import Keys
 from runsd_sdk.link import Link
 from runsd_sdk.projects import Projects
@@ -297,6 +298,10 @@ class RunsClient:
         return self._driver.iterate(
             streams.audit(who=who, action=action, since=since, until=until, link=self._link)
         )
+
+    def login(self) -> Login:
+        """Return a link with which a browser logs in as this client's caller, once and soon."""
+        return self._driver.ask(calls.create_login())
 
     def health(self) -> Health:
         """Return whether the daemon and its Engine are well."""

@@ -125,10 +125,26 @@ class Capacity(Answer):
     gpus: int
 
 
+class Starts(Answer):
+    """Containers being started now, the most at once (it is learned), and runs that wait for their turn."""
+
+    now: int
+    most: int
+    waiting: int
+
+
+class Sandboxes(Answer):
+    """Network namespaces made ahead of the runs that will use them: waiting for one, and lent to one."""
+
+    idle: int
+    lent: int
+    most: int
+
+
 class Info(Answer):
     """Who this daemon is and what it may give out; and of a project what it holds and what is waiting.
 
-    ``in_use``, ``queued`` and ``live`` are the project's own.
+    ``in_use``, ``queued`` and ``live`` are the project's own; ``free`` is what no run of any project holds.
     """
 
     version: str
@@ -137,11 +153,14 @@ class Info(Answer):
     engine: EngineHealth
     capacity: Capacity
     in_use: Capacity
+    free: Capacity
     largest_run: Capacity
     project: str
     queued: int
     live: int
     usage_source: str
+    starts: Starts
+    sandboxes: Sandboxes
     started_at: Instant
 
 
