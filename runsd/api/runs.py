@@ -215,8 +215,13 @@ async def metrics(call: Call) -> Reply:
 
 async def why(call: Call) -> Reply:
     """Say in words why a run is where it is."""
+    return Reply(await explained(call, call.id))
+
+
+async def explained(call: Call, run_id: str) -> Why:
+    """Return why a run of the call's project is where it is. Raises Unknown."""
     services = call.services
-    run = await services.runs.get(call.project, call.id)
+    run = await services.runs.get(call.project, run_id)
     place = await services.attempts.place(run.id)
     around = Surroundings(
         ahead=place.ahead,
@@ -231,8 +236,7 @@ async def why(call: Call) -> Reply:
         starts_at_once=services.pace.limit,
         starts_waiting=services.pace.waiting,
     )
-    answer: Why = explain(run, around)
-    return Reply(answer)
+    return explain(run, around)
 
 
 async def submit(

@@ -32,6 +32,17 @@ class UsageQuery(Query):
 
 async def month(call: Call) -> Reply | web.Response:
     """Return a month's usage."""
+    if call.accepts(CSV) is None:
+        return Reply(await _month(call))
+    return web.Response(text=await as_csv(call), content_type=CSV, charset="utf-8")
+
+
+async def as_csv(call: Call) -> str:
+    """Return a month's usage as CSV, with a header and a line for all."""
+    return _csv(await _month(call))
+
+
+async def _month(call: Call) -> Usage:
     query: UsageQuery = call.query
     services = call.services
     billed = services.settings.billing
@@ -41,7 +52,7 @@ async def month(call: Call) -> Reply | web.Response:
     bill = billing.month(
         total.nano_vcpu_s, free_vcpu_s=billed.free_vcpu_seconds, price_usd=billed.price_per_vcpu_second_usd
     )
-    usage = Usage(
+    return Usage(
         month=named,
         vcpu_seconds=billing.vcpu_seconds(bill.nano_vcpu_s),
         free_vcpu_seconds=float(billed.free_vcpu_seconds),
@@ -51,9 +62,6 @@ async def month(call: Call) -> Reply | web.Response:
         runs=total.runs,
         groups=await _groups(call, query.group_by, first, after),
     )
-    if call.accepts(CSV) is None:
-        return Reply(usage)
-    return web.Response(text=_csv(usage), content_type=CSV, charset="utf-8")
 
 
 async def _groups(call: Call, group_by: str | None, first: str, after: str) -> list[UsageGroup] | None:

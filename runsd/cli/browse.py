@@ -1,14 +1,15 @@
 """``runs open``: the web UI of this daemon in a browser, logged in."""
 
-import asyncio
 import os
 import sys
+from collections.abc import Callable
+from json import dumps
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 import typer
 
 from runsd.cli import session
+from runsd.cli.options import JsonFlag
 from runsd.cli.session import say
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def browse(
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Of this host, where the daemon has only its socket.")
     ] = 0,
+    json: JsonFlag = False,
 ) -> None:
     """Open the web UI; the link logs in once, within two minutes.
 
@@ -31,16 +33,19 @@ def browse(
     with session.connected() as client:
         from runsd_sdk import address
 
+        show = _shower(url=url, json=json)
         login, place = client.login(), address.find()
         path = login.path + _onward()
         if place.socket is None:
-            return _show(f"{place.base_url}{path}", only_url=url)
+            return show(f"{place.base_url}{path}")
         if login.address is not None:
-            return _show(f"{_listening(login)}{path}", only_url=url)
+            return show(f"{_listening(login)}{path}")
+        import asyncio
+
         from runsd.cli import doorway
 
         say("the browser comes through here; Ctrl-C ends it")
-        serving = doorway.serve(place.socket, port, on_open=lambda base: _show(f"{base}{path}", only_url=url))
+        serving = doorway.serve(place.socket, port, on_open=lambda base: show(f"{base}{path}"))
         try:
             return asyncio.run(serving)
         except OSError as failure:
@@ -50,6 +55,8 @@ def browse(
 
 
 def _onward() -> str:
+    from urllib.parse import quote
+
     project = os.environ.get("RUNSD_PROJECT")
     return f"&next={quote(f'/p/{quote(project)}/runs', safe='')}" if project else ""
 
@@ -62,15 +69,20 @@ def _listening(login: "Login") -> str:
     return f"{'https' if login.encrypted else 'http'}://{place}"
 
 
-def _show(link: str, *, only_url: bool) -> None:
-    from runsd.cli import output
+def _shower(*, url: bool, json: bool) -> Callable[[str], None]:
+    """Return what becomes of a link: it is opened, or written where that is asked for or cannot be."""
 
-    if not only_url:
-        import webbrowser
+    def show(link: str) -> None:
+        from runsd.cli import output
 
-        if webbrowser.open(link):
-            return say("opened in the browser")
-        say("there is no browser here; open this link within two minutes")
-    output.line(link)
-    sys.stdout.flush()
-    return None
+        if not (url or json):
+            import webbrowser
+
+            if webbrowser.open(link):
+                return say("opened in the browser")
+            say("there is no browser here; open this link within two minutes")
+        output.line(dumps({"url": link}) if json else link)
+        sys.stdout.flush()
+        return None
+
+    return show

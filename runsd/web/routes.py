@@ -2,11 +2,19 @@
 
 from typing import Final
 
-from runsd.web import live, runs
+from runsd.access import Access
+from runsd.api.audit import AuditQuery
+from runsd.api.usage import UsageQuery
+from runsd.web import host, live, runs, settings, usage
 from runsd.web.page import Page
 
 PAGES: Final = (
     Page("/runs", runs.index, query=runs.IndexQuery),
+    Page("/usage", usage.month, query=usage.MonthQuery),
+    Page("/usage.csv", usage.table, query=UsageQuery),
+    Page("/host", host.index),
+    Page("/settings", settings.index, access=Access.ADMIN),
+    Page("/audit", settings.log, query=AuditQuery, access=Access.ADMIN),
     Page("/live", live.of_runs, query=live.LiveQuery),
     Page("/runs/{id}/live", live.of_run, query=live.LiveQuery),
 )

@@ -48,6 +48,11 @@ def money(usd: str | Decimal) -> str:
     return f"${value:.{max(2, 1 - value.adjusted())}f}"
 
 
+def number(value: float) -> str:
+    """Return a number with its thousands apart, and no more digits than tell something."""
+    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.3g}"
+
+
 def cores(milli: int) -> str:
     """Return thousandths of a core as cores."""
     return f"{milli / 1000:g}"
@@ -90,6 +95,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "size": size,
     "money": money,
     "cores": cores,
+    "number": number,
     "exact": exact,
     "plain": plain,
     "pretty": pretty,

@@ -1,6 +1,6 @@
 // Forms that call the API: <form data-call="POST /v1/volumes" data-then="reload">. A field's name is its place
 // in the body, as in resources.requests.cpu; data-type says what its text stands for. What the API refuses is
-// said at its field. A form with data-then="" is left to whoever hears runsd:done.
+// said at its field. What is empty is left out, but where data-keep is said. A form with data-then="" is left to whoever hears runsd:done.
 import { follow } from "./actions.js";
 import { call } from "./api.js";
 
@@ -22,7 +22,7 @@ export function bodyOf(form) {
     if (!field.name || field.disabled || field.closest("[hidden]")) continue;
     if ((field.type === "checkbox" || field.type === "radio") && !field.checked) continue;
     if (field.type === "checkbox" && field.value === "on") put(body, field.name, true);
-    else if (field.value !== "") put(body, field.name, read(field));
+    else if (field.value !== "" || "keep" in field.dataset) put(body, field.name, read(field));
   }
   return body;
 }

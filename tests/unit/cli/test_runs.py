@@ -14,7 +14,8 @@ from runsd.cli import output, runs
 
 COMMANDS = {
     "run", "py", "map", "ps", "show", "why", "wait", "logs", "cancel", "rerun", "extend", "rm", "result",
-    "problems", "stats", "events", "usage", "audit", "volume create", "volume ls", "volume show", "volume rm",
+    "problems", "stats", "events", "usage", "audit", "open",
+    "volume create", "volume ls", "volume show", "volume rm",
     "webhook create", "webhook ls", "webhook show", "webhook edit", "webhook rotate", "webhook test",
     "webhook rm", "webhook deliveries", "webhook delivery", "webhook redeliver",
     "secret set", "secret ls", "secret rm",
