@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Get what only tests need: a registry of our own, busybox, a clock to step, systemd's checkers.
+"""Get what only tests need: a registry of our own, busybox, a clock to step, systemd's checkers, a browser.
 
 Standard library only. The first three are unpacked into .build/tools: installed, the registry would start as
 a service.
@@ -18,6 +18,10 @@ PATH = os.pathsep.join(
 )
 _FAKETIME = "usr/lib/*/faketime/libfaketime.so.1"
 UNPACKED = {"docker-registry": "docker-registry", "busybox": "busybox-static"}
+INSTALLED = {
+    "systemd-analyze": (["systemd"], "check the service units"),
+    "chromium": (["chromium", "fonts-dejavu-core"], "look at the web UI"),  # which has no font of its own
+}
 
 
 def faketime() -> Path | None:
@@ -37,11 +41,12 @@ def main() -> None:
         print("getting libfaketime for the tests …", file=sys.stderr, flush=True)
         TOOLS.mkdir(parents=True, exist_ok=True)
         packages.unpack("libfaketime", TOOLS)
-    if shutil.which("systemd-analyze") is None:
-        if packages.root_prefix() is None:
-            print("without root, tests that need systemd-analyze will be skipped", file=sys.stderr)
-        else:
-            packages.install(["systemd"], purpose="check the service units")
+    for tool, (needed, purpose) in INSTALLED.items():
+        if shutil.which(tool) is None:
+            if packages.root_prefix() is None:
+                print(f"without root, tests that need {tool} will be skipped", file=sys.stderr)
+            else:
+                packages.install(needed, purpose=purpose)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "package-index": lambda: _index(),  # noqa: PLW0108  # stands below
     "openssh": lambda: shutil.which("ssh-keygen") is not None,
     "docker-registry": lambda: shutil.which("docker-registry") is not None,
+    "chromium": lambda: shutil.which("chromium") is not None,
     "openssl": lambda: shutil.which("openssl") is not None,
     "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
     "systemd-socket-activate": lambda: shutil.which("systemd-socket-activate") is not None,
