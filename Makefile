@@ -4,7 +4,7 @@
 PYTHON := .venv/bin/python
 ARGS :=
 
-.PHONY: help demo test test-engines soak history bench bench-quick bench-growth bench-peers bench-page check format environment engine images clean
+.PHONY: help demo test test-engines soak history bench bench-quick bench-growth bench-peers bench-page screenshots check format environment engine images clean
 
 help:  ## say what can be made (this)
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## +/\1\t/' | expand -t 14
@@ -42,6 +42,10 @@ bench-peers: environment engine images  ## measure beside Prefect with its Docke
 
 bench-page: environment  ## put the last results into docs/performance.md
 	@PYTHONPATH=scripts $(PYTHON) -m benchmarks.page --publish
+
+screenshots: environment engine images  ## take pictures of every page of the web UI into docs/screenshots
+	@python3 scripts/tools.py
+	@$(PYTHON) scripts/screenshots.py $(ARGS)
 
 check: environment  ## formatting, lint, types, and the direction of imports
 	.venv/bin/ruff format --check .
