@@ -102,3 +102,16 @@ def open_page(browser: Browser, watch: Watch) -> Iterator[OpenPage]:
 def page(open_page: OpenPage, web: Site) -> Page:
     """A page of the shared daemon that nobody has logged in to."""
     return open_page(web)
+
+
+@pytest.fixture
+def inside(page: Page, web: Site) -> Page:
+    """A page of the shared daemon whose browser has logged in as an admin of ``default``."""
+    return logged_in(page, web)
+
+
+def logged_in(page: Page, site: Site, key: str | None = None) -> Page:
+    """Log a page's browser in with a key, the site's own by default."""
+    answer = page.context.request.post("/login", form={"key": key or site.key})
+    assert answer.ok, answer.text()
+    return page

@@ -1,0 +1,213 @@
+"""Browsers: how one logs in, what its cookie opens, and what another site's page can do with it."""
+
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from runsd_sdk import RunsClient
+
+from tests.api.tcp import address
+from tests.conftest import Serve
+from tests.daemon.command import RUNS, environment, runs
+from tests.daemon.harness import Daemon
+from tests.web.site import Site, site
+
+SPEC: dict[str, Any] = {"image": "runsd/busybox:1", "network": "none", "command": ["true"]}
+
+
+@pytest.fixture(scope="module")
+def own(serve: Serve) -> Iterator[Site]:
+    with site(serve) as daemon:
+        yield daemon
+
+
+@contextmanager
+def browser(url: str, key: str | None = None, **more: Any) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=url, timeout=60, **more) as client:
+        if key is not None:
+            client.post("/login", data={"key": key}).raise_for_status()
+        yield client
+
+
+def token_in(client: httpx2.Client, path: str = "/p/default/runs") -> dict[str, str]:
+    found = re.search(r'name="runsd-request-token" content="(\w{64})"', client.get(path).text)
+    assert found is not None
+    return {"Runsd-Request-Token": found[1]}
+
+
+def test_who_has_not_logged_in_is_led_there_and_back(own: Site) -> None:
+    with browser(own.url) as client:
+        led = client.get("/p/default/runs?status=failed")
+        assert (led.status_code, led.headers["Location"]) == (
+            303,
+            "/login?next=%2Fp%2Fdefault%2Fruns%3Fstatus%3Dfailed",
+        )
+        part = client.get("/p/default/runs", headers={"HX-Request": "true"})
+        assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/login")
+        assert client.get("/v1/runs").status_code == 401
+        form = client.get(led.headers["Location"])
+        assert 'value="/p/default/runs?status=failed"' in form.text
+        inside = client.post("/login", data={"key": own.key, "next": "/p/default/runs?status=failed"})
+        assert 'content="0; url=/p/default/runs?status=failed"' in inside.text
+        assert client.get("/p/default/runs").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "onward", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:1"]
+)
+def test_a_link_to_log_in_leads_to_no_other_site(own: Site, onward: str) -> None:
+    with browser(own.url) as client:
+        inside = client.post("/login", data={"key": own.key, "next": onward})
+        assert 'content="0; url=/"' in inside.text
+        assert "evil" not in client.get("/login", params={"next": onward}).text
+
+
+@pytest.mark.parametrize("key", ["", "rk_wrong", "x" * 3000, "rk_" + "0" * 26 + "a" * 32])
+def test_what_is_no_key_logs_nobody_in(own: Site, key: str) -> None:
+    with browser(own.url) as client:
+        answer = client.post("/login", data={"key": key})
+        assert answer.status_code in (401, 429)
+        assert "Set-Cookie" not in answer.headers
+        assert not key or key not in answer.text
+
+
+def test_the_cookie_is_for_this_site_alone_and_no_script_reads_it(own: Site) -> None:
+    with browser(own.url) as client:
+        cookie = client.post("/login", data={"key": own.key}).headers["Set-Cookie"]
+        assert re.match(r"runsd_[0-9a-f]{8}=[\w-]{43}; ", cookie)
+        assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
+        page = client.get("/p/default/runs")
+        policy = page.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert client.get("/v1/runs").headers["X-Content-Type-Options"] == "nosniff"
+        assert own.key not in page.text
+
+
+def test_a_change_needs_what_only_our_pages_know(own: Site) -> None:
+    with browser(own.url, own.key) as client:
+        for wrong in (
+            {},
+            {"Runsd-Request-Token": "0" * 64},
+            {"Runsd-Request-Token": "\u00e4".encode()},
+            {**token_in(client), "Sec-Fetch-Site": "cross-site"},
+            {**token_in(client), "Sec-Fetch-Site": "same-site"},
+        ):
+            answer = client.post("/v1/runs", json=SPEC, headers=wrong)
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), wrong
+            assert client.post("/logout", headers=wrong).status_code == 403
+        assert client.get("/v1/runs").json()["data"] == []
+        made = client.post("/v1/volumes", json={"name": "made"}, headers=token_in(client))
+        assert made.status_code == 201
+        gone = client.delete(f"/v1/volumes/{made.json()['id']}", headers=token_in(client))
+        assert gone.status_code == 204
+        who = next(own.daemon.client.audit(action="volume.create"))
+        assert (who.name, who.address) == ("browser", "127.0.0.1")
+
+
+def test_the_token_of_one_session_does_not_do_for_another(own: Site) -> None:
+    with browser(own.url, own.key) as one, browser(own.url, own.key) as other:
+        answer = one.post("/v1/volumes", json={"name": "x"}, headers=token_in(other))
+        assert answer.status_code == 403
+
+
+def test_a_session_may_what_its_key_may_and_ends_with_it(own: Site) -> None:
+    key = own.daemon.client.keys.create("reader", access="read")
+    with browser(own.url, key.token) as client:
+        answer = client.post("/v1/volumes", json={"name": "x"}, headers=token_in(client))
+        assert (answer.status_code, "read" in answer.json()["detail"]) == (403, True)
+        assert client.get("/p/default/settings").status_code == 403
+        assert client.get("/p/elsewhere/runs").status_code == 404
+        own.daemon.client.keys.delete(key.id)
+        assert client.get("/v1/runs").status_code == 401
+        assert client.get("/p/default/runs").status_code == 303
+
+
+def test_logging_out_ends_the_session_and_not_another(own: Site) -> None:
+    with browser(own.url, own.key) as client, browser(own.url, own.key) as other:
+        cookies = dict(client.cookies)
+        assert client.post("/logout", headers=token_in(client)).headers["HX-Redirect"] == "/login"
+        assert not client.cookies
+        assert httpx2.get(f"{own.url}/v1/runs", cookies=cookies).status_code == 401
+        assert other.get("/v1/runs").status_code == 200
+
+
+def test_a_link_opens_one_session_as_who_made_it(own: Site) -> None:
+    link = own.daemon.client.login()
+    assert own.url.endswith(str(link.address))
+    with browser(own.url) as client:
+        assert "Set-Cookie" in client.get(link.path).headers
+        assert client.get("/p/default/audit").status_code == 200
+        assert "uid " in client.get("/p/default/runs").text
+    again = httpx2.get(f"{own.url}{link.path}")
+    assert (again.status_code, "has been used" in again.text) == (401, True)
+    assert "Set-Cookie" not in again.headers
+    entry = next(own.daemon.client.audit(action="session.create"))
+    assert entry.who.startswith("uid ")
+
+
+def test_a_session_outlives_the_daemon_and_a_link_does_not(serve: Serve) -> None:
+    with site(serve) as own:
+        link = own.daemon.client.login()
+        with browser(own.url, own.key) as client:
+            cookies = dict(client.cookies)
+        own.daemon.kill9()
+        own.daemon.start()
+        url = f"http://{address(own.daemon)}"
+        assert httpx2.get(f"{url}/v1/runs", cookies=cookies).status_code == 200
+        assert httpx2.get(f"{url}{link.path}").status_code == 401
+
+
+def test_what_is_forwarded_to_the_socket_counts_for_its_cookie_alone(own: Site) -> None:
+    mark = {"Runsd-Forwarded": "1"}
+    ask = own.daemon.http
+    assert ask.get("/v1/runs").status_code == 200
+    assert ask.get("/v1/runs", headers=mark).status_code == 401
+    assert ask.get("/p/default/runs", headers=mark).status_code == 303
+    assert ask.post("/v1/logins", headers=mark).status_code == 401
+    assert ask.get("/v1/runs", headers={**mark, "Authorization": f"Bearer {own.key}"}).status_code == 401
+
+
+def test_runs_open_lets_a_browser_in_at_a_daemon_that_has_only_its_socket(serve: Serve) -> None:
+    with serve() as daemon, opened(daemon) as (process, link):
+        url = link.partition("/login")[0]
+        assert httpx2.get(f"{url}/v1/runs").status_code == 401
+        assert httpx2.get(f"{url}/v1/runs", headers={"Host": "evil.example"}).status_code == 421
+        with browser(url) as client:
+            client.get(link.removeprefix(url)).raise_for_status()
+            run = client.post("/v1/runs", json=SPEC, headers=token_in(client)).json()
+            with client.stream("GET", f"/p/default/runs/{run['id']}/live") as live:
+                assert (
+                    next(line for line in live.iter_lines() if line.startswith("event:")) == "event: changed"
+                )
+            assert client.get(f"/v1/runs/{run['id']}/wait").json()["status"] == "succeeded"
+            assert client.get("/p/default/runs").status_code == 200
+            # A key that somebody else sends along is no way around the cookie.
+            forged = {"Authorization": "Bearer x", "Runsd-Forwarded": ""}
+            assert httpx2.get(f"{url}/v1/runs", headers=forged).status_code == 401
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+
+
+@contextmanager
+def opened(daemon: Daemon) -> Iterator[Any]:
+    command = [str(RUNS), "open", "--url"]
+    with subprocess.Popen(command, env=environment(daemon), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def test_runs_open_says_where_a_daemon_at_tcp_is(own: Site) -> None:
+    written = runs(own.daemon, "open", "--json").stdout
+    assert re.match(rf'{{"url": "{own.url}/login\?code=', written)
+    with RunsClient(f"unix://{own.daemon.socket}") as client:
+        assert client.info().free.cpu_milli > 0
