@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import Serve
-from tests.web.site import Site, site
+from tests.web.site import Site, log_in, site
 from tests.web.watch import Watch
 
 PATIENCE_MS = 20_000
@@ -106,12 +106,6 @@ def page(open_page: OpenPage, web: Site) -> Page:
 
 @pytest.fixture
 def inside(page: Page, web: Site) -> Page:
-    """A page of the shared daemon whose browser has logged in as an admin of ``default``."""
-    return logged_in(page, web)
-
-
-def logged_in(page: Page, site: Site, key: str | None = None) -> Page:
-    """Log a page's browser in with a key, the site's own by default."""
-    answer = page.context.request.post("/login", form={"key": key or site.key})
-    assert answer.ok, answer.text()
+    """The same, with an admin of ``default`` logged in: the list of runs."""
+    log_in(page, web)
     return page

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from playwright.sync_api import Page
+
 from tests.api.tcp import ANY_PORT, address
 from tests.conftest import Serve
 from tests.daemon.harness import Daemon
@@ -24,3 +26,11 @@ def site(serve: Serve, **settings: str) -> Iterator[Site]:
     with serve(**ANY_PORT, **settings) as daemon:
         key = daemon.client.keys.create("browser", access="admin").token
         yield Site(daemon, f"http://{address(daemon)}", key)
+
+
+def log_in(page: Page, site: Site) -> None:
+    """Log in with the key, as a person does; the page is then the list of runs."""
+    page.goto("/login")
+    page.get_by_label("API key").fill(site.key)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url("**/p/default/runs")
