@@ -87,7 +87,7 @@ def ran_s(run: Run) -> float | None:
     """Return for how long a run that is over ran, in seconds; None where it never began, or goes on."""
     if run.started_at is None or run.finished_at is None:
         return None
-    return (run.finished_at - run.started_at).total_seconds()
+    return max(0.0, (run.finished_at - run.started_at).total_seconds())
 
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
