@@ -25,6 +25,11 @@ from runsd_sdk import RunsClient
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
 PAGES = [
     ("runs", "/p/default/runs"),
+    ("usage", "/p/default/usage?by=label&label=team"),
+    ("host", "/p/default/host"),
+    ("settings", "/p/default/settings"),
+    ("audit", "/p/default/audit"),
+    ("error", "/p/default/runs?limit=0"),
 ]
 """What is shown, and where it is; ``{python}`` is the id of what showcase.fill calls so."""
 LOOKS: dict[str, dict[str, Any]] = {

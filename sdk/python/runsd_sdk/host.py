@@ -134,7 +134,10 @@ class Starts(Answer):
 
 
 class Sandboxes(Answer):
-    """Network namespaces made ahead of the runs that will use them: waiting for one, and lent to one."""
+    """Network namespaces made ahead of the runs that will use them: waiting for one, and lent to one.
+
+    ``most`` is how many may wait for runs of each network.
+    """
 
     idle: int
     lent: int
