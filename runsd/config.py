@@ -195,8 +195,12 @@ class BillingSettings(_Section):
 
 
 class NetworkSettings(_Section):
-    """Which Docker networks runs may join besides bridge and none."""
+    """Which Docker networks runs may join besides bridge and none, and whether they meet each other there."""
 
+    isolate: bool = Field(
+        default=False,
+        description="runs on bridge get a network of runsd's own, where they do not reach each other",
+    )
     allow: list[str] = Field([], description="names of further Docker networks")
 
 

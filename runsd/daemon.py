@@ -59,6 +59,7 @@ from runsd.store.timers import Reading, Timers
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
 from runsd.store.webhooks import Webhooks
+from runsd.supervise.bridge import Bridge
 from runsd.supervise.clockwork import Clockwork, accepting
 from runsd.supervise.disk import DiskWatch, places_on_disk
 from runsd.supervise.health import EngineMonitor
@@ -163,14 +164,16 @@ async def _serve(
             settings.secrets.directory, default_socket().parent / "secrets",
             instance=instance, engine_here=engine_here,
         )  # fmt: skip
+        bridge = Bridge(engine, instance=instance, isolate=settings.network.isolate)
         telemetry = Telemetry(
             logs_db, engine, data_dir=places.data_dir, live=attempts.live_attempt, mask_of=secrets.mask,
-            settings=settings.telemetry, engine_here=engine_here, signals=signals,
+            networks=bridge.networks, settings=settings.telemetry, engine_here=engine_here, signals=signals,
         )  # fmt: skip
         stack.push_async_callback(telemetry.close)
 
         async def meet(facts: EngineFacts) -> None:
             await usage.fit(facts)
+            await bridge.look()
             await telemetry.look()  # before a container is made that would have to know where to send
 
         monitor = EngineMonitor(
@@ -196,7 +199,7 @@ async def _serve(
             on_idle=lambda: signals.notify("sandboxes"),
         )
         sandboxes = Sandboxes(
-            Workshop(engine, instance=instance, new_id=Ids(clock).new), monitor, pace,
+            Workshop(engine, bridge, instance=instance, new_id=Ids(clock).new), monitor, pace,
             # From afar nobody sees whether the host's name servers are still those of a sandbox; and not
             # every runtime lets its containers join the network namespace of one of the Engine's default.
             most=settings.sandbox.pool if engine_here and containers.runtime is None else 0, signals=signals,
@@ -237,6 +240,7 @@ async def _serve(
             clock=clock,
             pace=pace,
             sandboxes=sandboxes,
+            bridge=bridge,
             metrics=metrics,
             monitor=monitor,
             engine_here=engine_here,
@@ -380,6 +384,7 @@ async def _serve(
             await runner.cleanup()
             await supervisor.detach()
             await sandboxes.close()
+            await bridge.close()
             await secret_files.close()
             await telemetry.close()
             for loop in loops:

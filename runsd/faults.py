@@ -79,6 +79,8 @@ class Step(StrEnum):
     START_SANDBOX = "start_sandbox"  # Engine: it is started
     REMOVE_SANDBOX = "remove_sandbox"  # Engine: it is removed
     REMOVE_IMAGE = "remove_image"  # Engine: an environment's image is removed
+    CREATE_NETWORK = "create_network"  # Engine: runs have a network that keeps them apart
+    REMOVE_NETWORK = "remove_network"  # Engine: it is removed
     ADD_VOLUME = "add_volume"  # commit: a volume is wanted
     CREATE_VOLUME = "create_volume"  # Engine: it is made
     KEEP_VOLUME = "keep_volume"  # commit: it is there, or could not be removed

@@ -82,6 +82,7 @@ def instances(docker_client: docker.APIClient) -> Iterator[set[str]]:
     known: set[str] = set()
     yield known
     left = leaks.settled(lambda: leaks.engine_leftovers(docker_client, known))
+    left |= leaks.networks(docker_client, known)
     assert not left, f"left behind on the Engine: {sorted(left)}"
 
 

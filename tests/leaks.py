@@ -4,7 +4,7 @@ import asyncio
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -75,6 +75,12 @@ def sandboxes(client: APIClient, instance: str) -> dict[str, str]:
     """Return the sandboxes of a daemon: state by id."""
     found = client.containers(all=True, filters={"label": f"{SANDBOX}={instance}"})
     return {one["Id"]: one["State"] for one in found}
+
+
+def networks(client: APIClient, instances: Iterable[str]) -> set[str]:
+    """Name the networks of daemons that have left."""
+    labels = {f"{INSTANCE}={instance}" for instance in instances}
+    return {one["Name"] for label in labels for one in client.networks(filters={"label": label})}
 
 
 def settled(look: Callable[[], set[str]], *, within_s: float = PATIENCE_S) -> set[str]:

@@ -25,7 +25,6 @@ _MOST_SKEW_S = 2.0
 _INTERFACES = Path("/sys/class/net")
 DAEMON_JSON = "/etc/docker/daemon.json"
 _BRIDGE_NAME = "com.docker.network.bridge.name"
-_ICC = "com.docker.network.bridge.enable_icc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +164,8 @@ def usage(subject: Subject, said: Answers) -> Finding:
 
 def bridge(subject: Subject, said: Answers) -> Finding:
     """Say whether containers get a network unless they say otherwise."""
+    if said.bridge is None and subject.settings.network.isolate:
+        return ok("network", "the default network is runsd's own, for the Engine has none")
     if said.bridge is None:
         return failure(
             "network",
@@ -258,7 +259,7 @@ async def _answers(transport: Transport, clock: Clock) -> Answers:
         swarm=info.get("Swarm", {}).get("LocalNodeState") == "active",
         bridge=None if network is None else str(network["Options"].get(_BRIDGE_NAME, "docker0")),
         gateway=None if network is None else facts.gateway(network),
-        icc=network is not None and network["Options"].get(_ICC, "true") == "true",
+        icc=network is not None and network["Options"].get(facts.ICC, "true") == "true",
         seccomp=any(option.startswith("name=seccomp") for option in info.get("SecurityOptions") or ()),
         runtimes=tuple(info.get("Runtimes") or ()),
         exact_usage=await Cgroups.detect(described, transport.host) is not None,

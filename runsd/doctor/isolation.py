@@ -25,12 +25,16 @@ def isolation(subject: Subject, said: Answers) -> Finding:
     )
 
 
-def neighbours(_: Subject, said: Answers) -> Finding:
+def neighbours(subject: Subject, said: Answers) -> Finding:
     """Say whether runs of the default network can reach each other."""
+    if subject.settings.network.isolate:
+        return ok(
+            "neighbours", "runs of the network bridge get one of runsd's own, and cannot reach each other"
+        )
     if not said.icc:
         return ok("neighbours", "runs of the network bridge cannot reach each other")
     return warning(
         "neighbours",
         "runs of the network bridge can reach each other, whosever they are",
-        f'set "icc": false in {DAEMON_JSON} and restart the Engine',
+        f'set network.isolate = true, or "icc": false in {DAEMON_JSON} and restart the Engine',
     )

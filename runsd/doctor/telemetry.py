@@ -16,6 +16,8 @@ def telemetry(subject: Subject, said: Answers) -> Finding:
             "the Engine is on another host, whose containers cannot reach this one",
             "run runsd beside the Engine",
         )
+    if said.gateway is None and settings.network.isolate:
+        return ok("telemetry", "what runs tell is received where runsd's own network has this host")
     if said.gateway is None:
         return _missed("the Engine's network bridge has no address of this host", "see network")
     if said.gateway not in _addresses():

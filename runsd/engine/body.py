@@ -1,11 +1,13 @@
 """A container request in the Engine's own terms: the body of ``POST /containers/create``."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from docker.types import HostConfig, LogConfig, Mount
 from docker.types.containers import ContainerConfig
 
 from runsd.engine import pause
+from runsd.engine.facts import ICC
 from runsd.engine.port import Confinement, ContainerRequest, SandboxRequest
 
 CAPABILITIES = (
@@ -28,6 +30,7 @@ log; only login services write there, and ``no-new-privileges`` excludes them an
 _VERSION = "1.41"  # docker-py checks what it is asked for against this; the Engine takes newer ones too
 _NANO_PER_MILLI = 1_000_000
 _NOBODY = "65534:65534"
+_INHERITED = ("com.docker.network.driver.mtu", "com.docker.network.bridge.enable_ip_masquerade")
 _TEMPORARY = "/tmp"  # noqa: S108 - the container's
 
 
@@ -69,6 +72,22 @@ def sandbox_body(request: SandboxRequest) -> dict[str, Any]:
         _VERSION, request.image, [pause.PATH], labels=dict(request.labels), user=_NOBODY, host_config=host
     )
     return {key: value for key, value in body.items() if value is not None} | {"StopSignal": "SIGKILL"}
+
+
+def network_body(name: str, labels: Mapping[str, str], *, default: Mapping[str, str]) -> dict[str, Any]:
+    """Return the JSON body that makes a network without communication between its containers.
+
+    The Engine's own settings hold for its default network alone: packets that are too large for the way out
+    would be lost in another one (moby: --mtu, daemon/config).
+    """
+    like = {key: default[key] for key in _INHERITED if key in default}
+    return {
+        "Name": name,
+        "CheckDuplicate": True,  # Engines before 25 would make a second one of that name
+        "Driver": "bridge",
+        "Labels": dict(labels),
+        "Options": {**like, ICC: "false"},
+    }
 
 
 def _host_config(request: ContainerRequest, confinement: Confinement) -> HostConfig:

@@ -13,7 +13,7 @@ from docker.errors import DockerException
 from runsd import faults
 from runsd.engine import facts, registry
 from runsd.engine.archive import copy, put, take
-from runsd.engine.body import create_body, sandbox_body
+from runsd.engine.body import create_body, network_body, sandbox_body
 from runsd.engine.frames import Frames, Piece
 from runsd.engine.port import (
     Confinement,
@@ -25,6 +25,7 @@ from runsd.engine.port import (
     Found,
     FoundImage,
     ImageFacts,
+    NetworkFacts,
     Overdue,
     PullProgress,
     SandboxRequest,
@@ -321,6 +322,34 @@ class DockerEngine(Engine):
             return facts.gateway(await self._transport.json("GET", f"/networks/{quoted(network)}"))
         except EngineNotFound:
             return None
+
+    async def network(self, name: str) -> NetworkFacts | None:
+        """Return what is known of a network, or None when there is none."""
+        try:
+            return facts.network(await self._transport.json("GET", f"/networks/{quoted(name)}"))
+        except EngineNotFound:
+            return None
+
+    @effect(Step.CREATE_NETWORK)
+    async def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a network in which containers do not reach each other, and else like the default one."""
+        try:
+            default = await self._transport.json("GET", "/networks/bridge")
+        except EngineNotFound:
+            default = {}
+        body = network_body(name, labels, default=default.get("Options") or {})
+        try:
+            await self._transport.json("POST", "/networks/create", body=body)
+        except EngineConflict:  # the name is taken, by an earlier try for one
+            return
+
+    @effect(Step.REMOVE_NETWORK)
+    async def remove_network(self, name: str) -> None:
+        """Remove a network. Raises EngineRefused when a container is in it; one that is gone is fine."""
+        try:
+            await self._transport.json("DELETE", f"/networks/{quoted(name)}")
+        except EngineNotFound:
+            return
 
     @effect(Step.CREATE_VOLUME)
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:

@@ -15,10 +15,14 @@ from runsd.engine.port import (
     Found,
     FoundImage,
     ImageFacts,
+    NetworkFacts,
     UsageSample,
 )
 
 Json = Mapping[str, Any]
+
+ICC = "com.docker.network.bridge.enable_icc"
+"""The option of a network that lets its containers reach each other, which they do where it is not set."""
 
 _STATE_OF = {
     "created": ContainerState.CREATED,
@@ -129,6 +133,16 @@ def gateway(inspected: Json) -> str | None:
     configs = (inspected.get("IPAM") or {}).get("Config") or []
     gateways = (config.get("Gateway", "") for config in configs)
     return next((address for address in gateways if address and ":" not in address), None)
+
+
+def network(inspected: Json) -> NetworkFacts:
+    """Read a network's inspection."""
+    options: dict[str, str] = inspected.get("Options") or {}
+    return NetworkFacts(
+        apart=inspected["Driver"] == "bridge" and options.get(ICC) == "false",
+        labels=inspected.get("Labels") or {},
+        members=tuple(inspected.get("Containers") or ()),
+    )
 
 
 def instant_us(text: str) -> int | None:

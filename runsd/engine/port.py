@@ -4,7 +4,7 @@ Every call may raise ``errors.EngineUnavailable`` (nothing is known) and ``error
 Facts are the Engine's own; instants are microseconds since the epoch by the Engine's clock, rounded down.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -172,6 +172,18 @@ class FoundImage:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """A network of the Engine. In one that is ``apart`` containers reach the world, and not each other.
+
+    ``members`` are the ids of the containers that run in it.
+    """
+
+    apart: bool
+    labels: Mapping[str, str]
+    members: Collection[str]
+
+
+@dataclass(frozen=True, slots=True)
 class PullProgress:
     """How far a pull is, in bytes over all layers known so far; ``status`` is the Engine's word."""
 
@@ -314,6 +326,15 @@ class Engine(Protocol):
 
     async def gateway(self, network: str) -> str | None:
         """Return the IPv4 address of the host in a network; None without such a network or address."""
+
+    async def network(self, name: str) -> NetworkFacts | None:
+        """Return what is known of a network, or None when there is none."""
+
+    async def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a network in which containers do not reach each other; one of that name is left as it is."""
+
+    async def remove_network(self, name: str) -> None:
+        """Remove a network. Raises EngineRefused when a container is in it; one that is gone is fine."""
 
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a named volume; one of that name is left as it is."""

@@ -24,6 +24,11 @@ def sandbox_name(id: str) -> str:
     return f"runsd-{id.replace('_', '-')}"
 
 
+def own_network(instance: str) -> str:
+    """Return the name of the network in which an installation keeps its runs apart."""
+    return f"runsd-{instance}"
+
+
 def is_sandbox_name(name: str) -> bool:
     """Say whether a container's name is a sandbox's: a label alone may come from an image."""
     return _SANDBOX_NAME.fullmatch(name) is not None

@@ -119,8 +119,11 @@ class Preparation:
         loan = await self._loan()
         sandbox = loan.sandbox if loan else None
         self.quick = not (loan and loan.made)
-        request = self._request(image_id, mounts, secret, cgroup_parent=cgroup_parent, sandbox=sandbox)
         try:
+            network = await self._network(sandbox)
+            request = self._request(
+                image_id, mounts, secret, network=network, cgroup_parent=cgroup_parent, sandbox=sandbox
+            )
             created = await patiently(lambda: engine.create(request))
         except (EngineNotFound, EngineRefused, EngineConflict) as failure:
             if sandbox is not None:
@@ -151,6 +154,13 @@ class Preparation:
                 sandboxes.give_back(left.sandbox)
             raise
 
+    async def _network(self, sandbox: str | None) -> str:
+        """Return the Engine's network; whoever joins a sandbox is in that one's."""
+        asked = self._work.spec.network
+        if sandbox is not None:
+            return asked
+        return await patiently(lambda: self._tools.bridge.joined_for(asked))
+
     async def _mounts(self) -> list[Mount]:
         asked = self._work.spec.volume_mounts
         names = await self._tools.volumes.docker_names([mount.volume_id for mount in asked])
@@ -170,6 +180,7 @@ class Preparation:
         mounts: list[Mount],
         secret: dict[str, str],
         *,
+        network: str,
         cgroup_parent: str | None,
         sandbox: str | None,
     ) -> ContainerRequest:
@@ -186,7 +197,7 @@ class Preparation:
             memory_bytes=requests.memory_bytes,
             shm_bytes=quantity.memory_bytes(spec.shm_size, minimum=1),
             mounts=mounts,
-            network=spec.network,
+            network=network,
             workdir=spec.workdir if program is None else spec.workdir or WORKSPACE,
             user=spec.user,
             cgroup_parent=cgroup_parent,

@@ -9,6 +9,7 @@ from runsd.engine import pause
 from runsd.engine.namespace import Look, look
 from runsd.engine.port import Engine, SandboxRequest
 from runsd.errors import EngineNotFound, EngineRefused, EngineUnavailable
+from runsd.supervise.bridge import Bridge
 from runsd.supervise.naming import INSTANCE, SANDBOX, is_sandbox_name, sandbox_name
 
 IMAGE = "runsd/sandbox:1"
@@ -55,8 +56,11 @@ class Census:
 class Workshop:
     """Where sandboxes are made and taken apart. Every call raises what the port's calls raise."""
 
-    def __init__(self, engine: Engine, *, instance: str, new_id: Callable[[str], str]) -> None:
+    def __init__(
+        self, engine: Engine, bridge: Bridge, *, instance: str, new_id: Callable[[str], str]
+    ) -> None:
         self._engine = engine
+        self._bridge = bridge
         self._instance = instance
         self._new_id = new_id
         self._making: set[str] = set()
@@ -88,7 +92,8 @@ class Workshop:
 
     async def _made(self, name: str, network: str) -> Sandbox:
         resolvers = _resolvers()
-        request = SandboxRequest(name, IMAGE, {SANDBOX: self._instance}, network)
+        joined = await self._bridge.joined_for(network)
+        request = SandboxRequest(name, IMAGE, {SANDBOX: self._instance}, joined)
         try:
             made = await self._engine.create_sandbox(request)
         except EngineNotFound:

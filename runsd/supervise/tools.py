@@ -16,6 +16,7 @@ from runsd.store.hooks import Payloads
 from runsd.store.programs import Programs
 from runsd.store.secrets import Secrets
 from runsd.store.volumes import Volumes
+from runsd.supervise.bridge import Bridge
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.images import Images
 from runsd.supervise.pace import Pace
@@ -46,6 +47,7 @@ class Tools:
     clock: Clock
     pace: Pace
     sandboxes: Sandboxes
+    bridge: Bridge
     metrics: Metrics
     monitor: EngineMonitor
     engine_here: bool

@@ -1,12 +1,14 @@
 """The listener: a TCP socket at the one address of this host that containers can reach, while that is there.
 
-It is the gateway of the Engine's network ``bridge``, which no other interface of this host has.
+It is the gateway of the Engine's network ``bridge``, which no other interface of this host has; of the next
+network that runs are in where the Engine has no such one. Containers of other networks reach it too.
 """
 
 import asyncio
 import errno
 import socket
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -19,7 +21,6 @@ from runsd.telemetry.receiver import Receiver
 
 log = structlog.get_logger()
 
-_NETWORK = "bridge"
 _BACKLOG = 128
 _MOST_CONNECTIONS = 256
 _MOST_OF_ONE = 32
@@ -35,12 +36,20 @@ class Listener:
     """Listens for a receiver, and says at which ``endpoint``, or what ``trouble`` it has."""
 
     def __init__(
-        self, receiver: Receiver, engine: Engine, *, port: int, remembered: Path, signals: Signals
+        self,
+        receiver: Receiver,
+        engine: Engine,
+        *,
+        networks: Sequence[str],
+        port: int,
+        remembered: Path,
+        signals: Signals,
     ) -> None:
         self.endpoint: str | None = None
         self.trouble: str | None = "not opened yet"
         self._receiver = receiver
         self._engine = engine
+        self._networks = networks
         self._port = port
         self._remembered = remembered
         self._signals = signals
@@ -53,14 +62,14 @@ class Listener:
         """Listen where the Engine's containers can reach it now; what goes wrong is the ``trouble``."""
         try:
             async with asyncio.timeout(_ANSWER_S):
-                address = await self._engine.gateway(_NETWORK)
+                address = await self._gateway()
         except (EngineError, TimeoutError) as failure:
             if self.endpoint is None:
-                self._say(str(failure) or f"the Engine does not say where network {_NETWORK} is")
+                self._say(str(failure) or f"the Engine does not say where network {self._networks[0]} is")
             return
         if address is None:
             await self.close()
-            self._say(f"the Engine's network {_NETWORK} has no gateway")
+            self._say(f"the Engine's network {self._networks[0]} has no gateway")
         elif address != self._address or self.endpoint is None:
             await self.close()
             await self.listen(address)
@@ -111,6 +120,12 @@ class Listener:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    async def _gateway(self) -> str | None:
+        for network in self._networks:
+            if (address := await self._engine.gateway(network)) is not None:
+                return address
+        return None
 
     def _say(self, trouble: str) -> None:
         if trouble != self.trouble:

@@ -1,7 +1,7 @@
 """Telemetry as the daemon has it: received where containers reach it, kept, and shown."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runsd_sdk.host import TelemetryHealth
@@ -32,6 +32,7 @@ class Telemetry:
         data_dir: Path,
         live: Live,
         mask_of: MaskOf,
+        networks: Sequence[str],
         settings: TelemetrySettings,
         engine_here: bool,
         signals: Signals,
@@ -41,8 +42,9 @@ class Telemetry:
         self._receiver = Receiver(self._accounts, self._tokens)
         remembered = data_dir / _PORT_FILE
         self._listener = Listener(
-            self._receiver, engine, port=settings.port, remembered=remembered, signals=signals
-        )
+            self._receiver, engine,
+            networks=networks, port=settings.port, remembered=remembered, signals=signals,
+        )  # fmt: skip
         self._absent = _absent(settings, engine_here=engine_here)
 
     @property

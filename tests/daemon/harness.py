@@ -308,6 +308,8 @@ class Daemon:
                 assert not left, f"left on the Engine: {sorted(left)}"
                 unused = leaks.sandboxes(self.eye, self.instance)
                 assert not unused, f"sandboxes left on the Engine: {unused}"
+                networks = leaks.networks(self.eye, {self.instance})
+                assert not networks, f"networks left on the Engine: {networks}"
         finally:
             self._sweep()
 
@@ -335,6 +337,8 @@ class Daemon:
             self.eye.remove_container(sandbox, force=True)
         for found in (self.eye.volumes(filters=label)["Volumes"] or ()) if self.instance else ():
             self.eye.remove_volume(found["Name"], force=True)
+        for network in leaks.networks(self.eye, {self.instance} - {""}):
+            self.eye.remove_network(network)
         environments = {"label": f"{ENVIRONMENT}={self.instance}"}
         for found in self.eye.images(filters=environments) if self.instance else ():
             # One that has lost its name, to another daemon's, is called <none>:<none> by old Engines.

@@ -219,6 +219,8 @@ ELSEWHERE: dict[Step, str] = {
         [Step.PREPARING, Step.COMMIT_SETTLED, Step.LOCK_SETTLED, Step.PUT_FILES, Step.COMMIT_IMAGE],
         "tests/daemon/test_program_crashes.py",
     ),
+    Step.CREATE_NETWORK: "tests/daemon/test_isolation.py",
+    Step.REMOVE_NETWORK: "tests/daemon/test_isolation.py",
     **dict.fromkeys(
         [
             Step.ADD_VOLUME, Step.CREATE_VOLUME, Step.KEEP_VOLUME, Step.DISCARD_VOLUME, Step.REMOVE_VOLUME,

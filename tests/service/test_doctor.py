@@ -177,10 +177,16 @@ def test_a_clock_that_is_off_is_a_warning(subject: Subject) -> None:
         assert direction in found.said
 
 
-def test_runs_that_can_reach_each_other_are_a_warning(subject: Subject, answers: Answers) -> None:
+def test_runs_that_can_reach_each_other_are_a_warning(
+    subject: Subject, answers: Answers, tmp_path: Path, engine_host: str
+) -> None:
     found = isolation.neighbours(subject, replace(answers, icc=True))
-    assert (found.verdict, '"icc": false' in (found.remedy or "")) == (Verdict.WARNING, True)
+    assert found.verdict is Verdict.WARNING
+    assert all(remedy in str(found.remedy) for remedy in ('"icc": false', "network.isolate = true"))
     assert isolation.neighbours(subject, replace(answers, icc=False)).verdict is Verdict.OK
+    apart = subject_of(tmp_path, engine_host, **{"network.isolate": True})
+    assert isolation.neighbours(apart, replace(answers, icc=True)).verdict is Verdict.OK
+    assert engine.bridge(apart, replace(answers, bridge=None)).verdict is Verdict.OK
 
 
 def test_an_engine_that_confines_less_than_it_should(

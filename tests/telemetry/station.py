@@ -48,6 +48,7 @@ class Station:
         self.listener = Listener(
             self.receiver,
             DockerEngine.at("unix:///nowhere"),  # it is not asked
+            networks=["bridge"],
             port=self.port,
             remembered=self.directory / "telemetry.port",
             signals=Signals(),

@@ -19,7 +19,7 @@ from runsd.sqlite import Sqlite
 # What only looks; every other method of the port leaves a trace and is a step.
 LOOKS = {
     "ping", "facts", "overdue", "image", "inspect", "containers", "sample", "volume_exists", "logs", "close",
-    "gateway", "images", "take_file", "copy_file",
+    "gateway", "network", "images", "take_file", "copy_file",
 }  # fmt: skip
 METHODS = sorted(name for name, _ in inspect.getmembers(Engine, inspect.isfunction) if name[0] != "_")
 PASSAGE = "from runsd import faults; faults.before(faults.Step.FINISH); faults.after(faults.Step.FINISH)"
