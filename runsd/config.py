@@ -129,7 +129,10 @@ class ContainerSettings(_Section):
         default=False, description="nothing can be written but volumes, and /tmp in the run's memory"
     )
     runtime: str | None = Field(
-        None, description="the Engine's runtime of all runs, such as runsc or kata; its default when not set"
+        None, description="the Engine's runtime of runs, such as runsc or kata; its default when not set"
+    )
+    runtimes: list[str] = Field(
+        [], description="further runtimes of the Engine, any of which a run may name as its own"
     )
     max_processes: Annotated[int, Field(ge=16)] = Field(
         4096, description="the most processes and threads of one run"

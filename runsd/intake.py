@@ -102,9 +102,18 @@ def _objections(
         yield ("image",), f"this host runs only images like {allowed}; {remedy}"
     if not settings.containers.allow_root and not _is_no_root(spec.user):
         yield ("user",), "this host runs nothing as root; give user as a number, as in 1000 or 1000:1000"
+    if spec.runtime not in (None, settings.containers.runtime, *settings.containers.runtimes):
+        yield ("runtime",), _no_runtime(settings)
     networks = ("bridge", "none", *settings.network.allow)
     if spec.network not in networks or spec.network == "host":
         yield ("network",), f"network must be one of {', '.join(n for n in networks if n != 'host')}"
+
+
+def _no_runtime(settings: Settings) -> str:
+    named = dict.fromkeys(filter(None, (settings.containers.runtime, *settings.containers.runtimes)))
+    if not named:
+        return "this host lets no run choose; leave runtime out, or have it added to containers.runtimes"
+    return f"runtime must be one of {', '.join(named)}, or left out"
 
 
 def _is_no_root(user: str | None) -> bool:

@@ -63,6 +63,9 @@ class SpecOptions:
     ] = None
     user: Annotated[str | None, typer.Option("--user", "-u", metavar="USER[:GROUP]")] = None
     network: Annotated[str | None, typer.Option(metavar="NET", help="bridge, none, or one by name.")] = None
+    runtime: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A runtime that the host allows, such as runsc.")
+    ] = None
     timeout: Annotated[
         str | None, typer.Option(metavar="DUR", help="Hard deadline from the start, such as 90s or 2h.")
     ] = None
@@ -119,6 +122,7 @@ def spec_fields(options: SpecOptions) -> Json:
         "workdir": options.workdir,
         "user": options.user,
         "network": options.network,
+        "runtime": options.runtime,
         "timeoutSeconds": understood(durations.whole_seconds, options.timeout, "--timeout"),
         "stopGraceSeconds": understood(durations.seconds, options.stop_grace, "--stop-grace"),
         "retries": {"limit": options.retries} if options.retries is not None else None,

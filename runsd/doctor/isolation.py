@@ -14,6 +14,13 @@ def isolation(subject: Subject, said: Answers) -> Finding:
             f"the Engine has no runtime {runtime} (it has {known}): every run fails at its start",
             f"install it and name it among the runtimes in {DAEMON_JSON}, or remove containers.runtime",
         )
+    absent = [name for name in subject.settings.containers.runtimes if name not in said.runtimes]
+    if absent:
+        return warning(
+            "isolation",
+            f"runs may name the runtime {', '.join(absent)}, which the Engine does not have: they fail",
+            f"install it and name it among the runtimes in {DAEMON_JSON}, or in containers.runtimes no more",
+        )
     if not said.seccomp:
         return warning(
             "isolation",

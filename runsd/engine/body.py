@@ -98,7 +98,7 @@ def _host_config(request: ContainerRequest, confinement: Confinement) -> HostCon
         memswap_limit=request.memory_bytes,  # memory and swap together: no swap
         shm_size=request.shm_bytes,
         pids_limit=confinement.max_processes,
-        runtime=confinement.runtime,
+        runtime=request.runtime or confinement.runtime,
         read_only=request.read_only,
         tmpfs=_tmpfs(request),
         cap_drop=["ALL"],

@@ -52,7 +52,7 @@ class Bind:
 class Confinement:
     """What holds for every container that executes something of an image, whoever asks for it.
 
-    ``runtime`` None is the Engine's default.
+    ``runtime`` None is the Engine's default; a request may name another.
     """
 
     runtime: str | None = None
@@ -65,6 +65,7 @@ class ContainerRequest:
 
     With a ``sandbox`` (a container's id) it joins that one's network namespace and makes none of its own.
     If it is ``read_only`` nothing can be written but its volumes, /tmp, and the ``kept`` folders.
+    A ``runtime`` stands in the place of the confinement's.
     """
 
     name: str
@@ -86,6 +87,7 @@ class ContainerRequest:
     binds: Sequence[Bind] = ()
     read_only: bool = False
     kept: Sequence[str] = ()
+    runtime: str | None = None
 
     @property
     def log_file_bytes(self) -> int:

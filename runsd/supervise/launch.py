@@ -41,7 +41,7 @@ class Launch:
         self._program = program
         self._secrets = secrets
         self._start = Start(name, tools, asking)
-        self._kind = work.spec.network
+        self._kind = " ".join(filter(None, (work.spec.network, work.spec.runtime)))
 
     @property
     def seen_us(self) -> int | None:

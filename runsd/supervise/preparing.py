@@ -139,7 +139,12 @@ class Preparation:
         return container
 
     async def _loan(self) -> Loan | None:
-        """Ask for a sandbox; whoever is asked to stop while one is being made needs none."""
+        """Ask for a sandbox; whoever is asked to stop while one is being made needs none.
+
+        Not every runtime lets its containers join the network namespace of one of the default runtime.
+        """
+        if self._work.spec.runtime is not None:
+            return None
         sandboxes = self._tools.sandboxes
         lending = asyncio.create_task(
             sandboxes.lend(self._work.spec.network, self._work.project), name=f"loan-{self._name}"
@@ -205,6 +210,7 @@ class Preparation:
             sandbox=sandbox,
             binds=self._secrets.binds(),
             read_only=self._tools.read_only,
+            runtime=spec.runtime,
             kept=(
                 *(() if program is None else program.kept),
                 *((payload.FOLDER,) if self._work.has_payload else ()),

@@ -17,6 +17,9 @@ import engine as host_engine
 import psutil
 from docker import APIClient
 
+FIRST_USER = 1_000_000
+"""Who root of a container is on the host of an Engine that is remapped."""
+
 ANSWERS_S = 90.0
 STOPPED_S = 60.0
 # Everything of it lives in namespaces of its own, whose first process ends with our end of a pipe: when that
@@ -24,9 +27,11 @@ STOPPED_S = 60.0
 # and loses at a reboot, is a file system of its own here.
 _MACHINE = """
 mount -t tmpfs tmpfs "$0" && mkdir -p /run/containerd && mount -t tmpfs tmpfs /run/containerd &&
+for file in subuid subgid; do [ ! -e "$1/$file" ] || mount --bind "$1/$file" "/etc/$file" || exit; done &&
 echo on && exec docker-init -- cat
 """
 _UNSHARED = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+_REMAPPED = "daemon"  # any will do that is a user and a group on the host
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -34,14 +39,18 @@ class PrivateEngine:
     """A dockerd in its own network, mount and process namespaces. Needs root; close it.
 
     Its containers run with no network. ``host`` is its address; ``eye`` a client of it, once it was started.
+    ``more`` are further options of dockerd. If it is ``remapped``, root of a container is nobody on the host.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *more: str, remapped: bool = False) -> None:
         # Not under pytest's directory, whose long names leave no room for sockets.
         self.directory = Path(tempfile.mkdtemp(prefix="runsd-engine-", dir="/var/tmp"))
         self.socket = self.directory / "docker.sock"
         self.host = f"unix://{self.socket}"
         self.live_restore = False
+        self._more = more
+        if remapped:
+            self._remap()
         self._cgroup = self.directory.name
         self._machine: subprocess.Popen[bytes] | None = None
         self._dockerd: subprocess.Popen[bytes] | None = None
@@ -160,7 +169,7 @@ class PrivateEngine:
             run = self.directory / "run"
             run.mkdir(exist_ok=True)
             self._machine = subprocess.Popen(
-                [*_UNSHARED, "sh", "-c", _MACHINE, str(run)],
+                [*_UNSHARED, "sh", "-c", _MACHINE, str(run), str(self.directory)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             assert self._machine.stdout is not None
@@ -182,9 +191,16 @@ class PrivateEngine:
             "--data-root", str(self.directory / "data"), "--exec-root", str(self.directory / "run"),
             "--pidfile", str(self.directory / "pid"), "--cgroup-parent", f"/{self._cgroup}",
             "--exec-opt", "native.cgroupdriver=cgroupfs",
-            "--bridge", "none", "--iptables=false", "--ip-forward=false",
+            "--bridge", "none", "--iptables=false", "--ip-forward=false", *self._more,
         ]  # fmt: skip
         return [*command, "--live-restore"] if live_restore else command
+
+    def _remap(self) -> None:
+        """Give users of containers the numbers from FIRST_USER on, in files that only this machine sees."""
+        for name in ("subuid", "subgid"):
+            (self.directory / name).write_text(f"{_REMAPPED}:{FIRST_USER}:65536\n")
+        self.directory.chmod(0o711)  # they pass through it
+        self._more = (*self._more, f"--userns-remap={_REMAPPED}")
 
     def _signal(self, number: int) -> None:
         os.kill(self.pid, number)

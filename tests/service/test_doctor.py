@@ -197,6 +197,9 @@ def test_an_engine_that_confines_less_than_it_should(
     other = subject_of(tmp_path, engine_host, **{"containers.runtime": "none-such"})
     found = isolation.isolation(other, answers)
     assert (found.verdict, "runc" in found.said) == (Verdict.FAILURE, True)
+    choice = subject_of(tmp_path / "choice", engine_host, **{"containers.runtimes": ["runc", "none-such"]})
+    found = isolation.isolation(choice, answers)
+    assert (found.verdict, "the runtime none-such, which" in found.said) == (Verdict.WARNING, True)
 
 
 def test_a_promise_beyond_what_the_engine_has(tmp_path: Path, engine_host: str) -> None:

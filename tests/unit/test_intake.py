@@ -22,6 +22,7 @@ LIMITED = Settings.model_validate(
         "defaults": {"cpu": "250m", "memory": "64Mi", "timeout_seconds": 60, "max_timeout_seconds": 600},
         "images": {"allow": ["registry.local/*", "alpine:*"]},
         "network": {"allow": ["lan", "host"]},
+        "containers": {"runtime": "runsc", "runtimes": ["kata", "runsc"]},
     }
 )
 
@@ -98,6 +99,7 @@ def test_the_rest_of_the_spec_is_not_touched() -> None:
         ({"timeoutSeconds": 601}, ("timeoutSeconds",), "at most 600"),
         ({"image": "busybox"}, ("image",), "registry.local/*, alpine:*"),
         ({"network": "elsewhere"}, ("network",), "one of bridge, none, lan"),
+        ({"runtime": "runc"}, ("runtime",), "one of runsc, kata, or left out"),
         ({"network": "host"}, ("network",), "one of bridge, none, lan"),  # not even when it is configured
     ],
 )
@@ -122,6 +124,12 @@ def test_all_objections_come_at_once_and_say_which_run_of_a_batch() -> None:
 def test_the_host_itself_fits_and_its_networks_do() -> None:
     accept(spec(network="lan", **requests(cpu="4", memory="8Gi")), LIMITED, HOST)
     accept(spec(network="none"), LIMITED, HOST)
+    for runtime in ("runsc", "kata", None):
+        assert accept(spec(runtime=runtime), LIMITED, HOST).runtime == runtime
+
+
+def test_where_no_runtime_is_allowed_none_may_be_named() -> None:
+    assert "containers.runtimes" in objections(Settings(), runtime="runc")["runtime",]
 
 
 def test_overcommitment_makes_room_for_more_runs_and_not_for_larger_ones() -> None:

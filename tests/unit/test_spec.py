@@ -87,6 +87,7 @@ def mounts(*paths: str) -> dict[str, Any]:
         ({"workdir": "src"}, "workdir", "start it with '/'"),
         ({"user": "a b"}, "user", "user:group"),
         ({"network": "a/b"}, "network", "bridge"),
+        ({"runtime": "run/sc"}, "runtime", "runsc"),
         ({"pullPolicy": "sometimes"}, "pullPolicy", "missing"),
         ({"priority": 101}, "priority", "100"),
         ({"queueTtlSeconds": 0}, "queueTtlSeconds", "1"),

@@ -37,6 +37,7 @@ class CommonFields(TypedDict, total=False):
     workdir: str | None
     user: str | None
     network: str
+    runtime: str | None
     pull_policy: str
     priority: int
     shm_size: str | int

@@ -31,6 +31,7 @@ _IMAGE = re.compile(
 _LABEL_KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?", re.ASCII)
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?", re.ASCII)
+_RUNTIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _RETRY_ON = re.compile(r"exited(?::\d{1,3})?|oom_killed|deadline_exceeded|image_pull_failed|lost", re.ASCII)
 # execve(2): of one argument or variable Linux takes 128 KiB, its end included.
 _MOST_TEXT_BYTES = 128 * 1024 - 1
@@ -219,6 +220,9 @@ class RunSpec(Body):
     user: Annotated[str, _matching(_USER, "a user; write a name or id, or user:group")] | None = None
     network: Annotated[str, _matching(_NETWORK, "a network; write bridge, none or a network's name")] = (
         "bridge"
+    )
+    runtime: Annotated[str, _matching(_RUNTIME, "a runtime; write the name of one, as in runsc")] | None = (
+        None
     )
     pull_policy: Literal["missing", "always", "never"] = "missing"
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
