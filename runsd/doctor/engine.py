@@ -31,7 +31,8 @@ _BRIDGE_NAME = "com.docker.network.bridge.name"
 class Answers:
     """What the Engine said of itself. ``skew_s`` is how far its clock is ahead of ours.
 
-    With ``icc`` (inter-container communication) containers of the network bridge reach each other.
+    With ``icc`` (inter-container communication) containers of the network bridge reach each other. If it is
+    ``remapped``, users of containers are others on the host.
     """
 
     facts: EngineFacts
@@ -44,6 +45,7 @@ class Answers:
     gateway: str | None
     icc: bool
     seccomp: bool
+    remapped: bool
     runtimes: Collection[str]
     exact_usage: bool
     images: Sequence[FoundImage]
@@ -248,6 +250,7 @@ async def _answers(transport: Transport, clock: Clock) -> Answers:
     before_us = clock()
     info = await transport.json("GET", "/info")
     described = facts.engine(version, info, api_version=api_version)
+    security: list[str] = info.get("SecurityOptions") or []
     network = await _bridge(transport)
     ahead_us = described.system_time_us - min(max(described.system_time_us, before_us), clock())
     return Answers(
@@ -255,12 +258,13 @@ async def _answers(transport: Transport, clock: Clock) -> Answers:
         skew_s=ahead_us / 1e6,
         log_drivers=info["Plugins"].get("Log") or (),
         limits=_limits(info),
-        rootless="name=rootless" in (info.get("SecurityOptions") or ()),
+        rootless="name=rootless" in security,
         swarm=info.get("Swarm", {}).get("LocalNodeState") == "active",
         bridge=None if network is None else str(network["Options"].get(_BRIDGE_NAME, "docker0")),
         gateway=None if network is None else facts.gateway(network),
         icc=network is not None and network["Options"].get(facts.ICC, "true") == "true",
-        seccomp=any(option.startswith("name=seccomp") for option in info.get("SecurityOptions") or ()),
+        seccomp=any(option.startswith("name=seccomp") for option in security),
+        remapped="name=userns" in security,
         runtimes=tuple(info.get("Runtimes") or ()),
         exact_usage=await Cgroups.detect(described, transport.host) is not None,
         images=[facts.found_image(entry) for entry in await transport.json("GET", "/images/json")],

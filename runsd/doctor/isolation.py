@@ -27,9 +27,9 @@ def isolation(subject: Subject, said: Answers) -> Finding:
             "the Engine filters no system calls: a run reaches more of the host's kernel than it needs",
             f'remove "seccomp-profile": "unconfined" from {DAEMON_JSON}, or use a kernel with seccomp',
         )
-    return ok(
-        "isolation", f"system calls are filtered, and runs are started by {runtime or 'the default runtime'}"
-    )
+    users = " and their root is nobody on the host," if said.remapped else ""
+    by = runtime or "the default runtime"
+    return ok("isolation", f"system calls of runs are filtered,{users} and they are started by {by}")
 
 
 def neighbours(subject: Subject, said: Answers) -> Finding:

@@ -194,6 +194,7 @@ def test_an_engine_that_confines_less_than_it_should(
 ) -> None:
     assert isolation.isolation(subject, answers).verdict is Verdict.OK
     assert isolation.isolation(subject, replace(answers, seccomp=False)).verdict is Verdict.WARNING
+    assert "root is nobody on the host" in isolation.isolation(subject, replace(answers, remapped=True)).said
     other = subject_of(tmp_path, engine_host, **{"containers.runtime": "none-such"})
     found = isolation.isolation(other, answers)
     assert (found.verdict, "runc" in found.said) == (Verdict.FAILURE, True)
