@@ -9,7 +9,7 @@ import asyncio
 
 import structlog
 
-from runsd.engine.port import Engine
+from runsd.engine.port import Engine, NetworkFacts
 from runsd.errors import EngineError, EngineRefused
 from runsd.supervise.naming import INSTANCE, own_network
 
@@ -42,8 +42,12 @@ class Bridge:
         """
         if asked != BRIDGE or not self._isolate:
             return asked
-        async with self._making:
-            await self._ensure()
+        found = await self._engine.network(self._own) or await self._made()
+        if found is None or not (found.apart and self._is_ours(found)):
+            raise EngineRefused(
+                f"the Engine's network {self._own} does not keep runs apart; remove it"
+                f" (docker network rm {self._own}), and runsd makes it anew"
+            )
         return self._own
 
     async def look(self) -> None:
@@ -62,21 +66,19 @@ class Bridge:
         except (EngineError, TimeoutError) as failure:
             log.warning("bridge.left_behind", network=self._own, error=str(failure))
 
-    async def _ensure(self) -> None:
-        found = await self._engine.network(self._own)
-        if found is None:
-            await self._engine.create_network(self._own, self._labels)
-            found = await self._engine.network(self._own)
-        if found is None or not (found.apart and self._labels.items() <= found.labels.items()):
-            raise EngineRefused(
-                f"the Engine's network {self._own} does not keep runs apart; remove it"
-                f" (docker network rm {self._own}), and runsd makes it anew"
-            )
+    async def _made(self) -> NetworkFacts | None:
+        async with self._making:  # an earlier one may have made it meanwhile
+            if await self._engine.network(self._own) is None:
+                await self._engine.create_network(self._own, self._labels)
+        return await self._engine.network(self._own)
 
     async def _remove(self) -> None:
         """Remove the network if it is ours, and no container is in it or was made for it."""
         found = await self._engine.network(self._own)
-        if found is None or found.members or not self._labels.items() <= found.labels.items():
+        if found is None or found.members or not self._is_ours(found):
             return
         if not await self._engine.containers(self._labels):
             await self._engine.remove_network(self._own)
+
+    def _is_ours(self, found: NetworkFacts) -> bool:
+        return self._labels.items() <= found.labels.items()

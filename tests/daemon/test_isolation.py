@@ -16,7 +16,10 @@ from tests.daemon.test_sandboxes import joined, waiting
 from tests.daemon.test_telemetry import SENDER, told
 
 LISTENS = """
-import socket
+import pathlib, socket
+addresses = pathlib.Path("/proc/net/if_inet6")
+if addresses.exists():  # what filters IPv4 does not filter IPv6
+    assert "eth0" not in addresses.read_text()
 with socket.create_server(("0.0.0.0", 9000)) as server:
     print(socket.gethostbyname(socket.gethostname()), flush=True)
     while True:
