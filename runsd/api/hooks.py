@@ -25,6 +25,7 @@ async def create(call: Call) -> Reply:
     acts.about(call.project, task.id)
     if body.secret is not None:
         await _check_secret(call, body.secret)
+    call.services.disk.check("make this hook")
     token = await call.services.hooks.open(task.id, secret=body.secret)
     now = instant(call.services.clock())
     made = NewHook(token=token, path=path(token), secret=body.secret, created_at=now)

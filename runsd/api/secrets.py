@@ -24,6 +24,7 @@ async def set(call: Call) -> Reply:
     """Make a secret, or give it another value for runs that are submitted from now on."""
     given: SecretValue = call.body
     name = _name(call.request.match_info["name"])
+    call.services.disk.check("set this secret")
     return Reply(await call.services.secrets.set(call.project, name, given.value.get_secret_value()))
 
 

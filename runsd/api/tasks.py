@@ -1,8 +1,9 @@
 """Tasks over HTTP: save a run under a name, edit it, start it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -40,7 +41,7 @@ async def create(call: Call) -> Reply:
     with _in_spec():
         token = new_token() if body.webhook else None
         created = await call.services.tasks.create(
-            call.project, body.name, spec, schedule=body.schedule, token=token, key=kept
+            call.project, body.name, spec, schedule=body.schedule, token=token, key=kept, check=_room(call)
         )
     call.services.signals.notify("schedules")
     status, headers = runs.created(replayed=created.replayed)
@@ -78,7 +79,12 @@ async def change(call: Call) -> Reply:
     unscheduled = "schedule" in body.model_fields_set and body.schedule is None
     with _in_spec():
         changed = await call.services.tasks.change(
-            before, name=body.name, spec=spec, schedule=schedule, unscheduled=unscheduled
+            before,
+            name=body.name,
+            spec=spec,
+            schedule=schedule,
+            unscheduled=unscheduled,
+            check=_room(call),
         )
     call.services.signals.notify("schedules")
     return Reply(changed)
@@ -124,6 +130,10 @@ def _rescheduled(before: Task, body: TaskPatch) -> ScheduleSpec | None:
     kept = {name: present[name] for name in _SETTINGS if name in present}
     said = {"schedule": merged(kept, body.schedule)}
     return validated(_Holder, json.dumps(said).encode()).schedule
+
+
+def _room(call: Call) -> Callable[[], None]:
+    return partial(call.services.disk.check, "save this task")
 
 
 def _check_schedule(call: Call, schedule: ScheduleSpec | None) -> None:

@@ -10,7 +10,7 @@ from runsd_sdk.host import Secret
 from runsd_sdk.spec import RunSpec
 
 from runsd.clock import Clock, instant
-from runsd.errors import Location, Refused, Unknown
+from runsd.errors import Conflicting, Location, Refused, Unknown
 from runsd.faults import Step
 from runsd.keyring import Keyring
 from runsd.mask import Mask
@@ -25,6 +25,10 @@ values (:project, :name, :value_id, :now, :now)
 on conflict (project, name) do update set value_id = excluded.value_id, updated_us = excluded.updated_us
 returning *
 """
+MOST = 1000
+"""How many secrets a project may have."""
+
+_OTHERS = "select count(*) from secrets where project = :project and name <> :name"
 _LIST = "select * from secrets where project = :project order by name"
 _DELETE = "delete from secrets where project = :project and name = :name returning name"
 _VALUES = """
@@ -60,11 +64,15 @@ class Secrets:
     async def set(self, project: str, name: str, value: str) -> Secret:
         """Make a secret, or give it another value; runs that were submitted before keep the one they have.
 
-        Raises Unknown for a project that is gone.
+        Raises Unknown for a project that is gone, and Conflicting where there are too many.
         """
 
         def job(db: sqlite3.Connection) -> Secret:
             require_project(db, project)
+            (others,) = db.execute(_OTHERS, {"project": project, "name": name}).fetchone()
+            if others >= MOST:
+                said = f"cannot set this secret: the project has {others}, and may have no more; delete some"
+                raise Conflicting(said, code="too_many_secrets")
             value_id = keep_value(db, self._keyring, value)
             given = {"project": project, "name": name, "value_id": value_id, "now": self._clock()}
             return _secret(db.execute(_SET, given).fetchone())

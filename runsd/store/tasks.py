@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runsd_sdk.quantity import format_bytes
 from runsd_sdk.spec import RunSpec
 from runsd_sdk.task import Hook, ScheduleSpec, Task, TaskVersion
 
@@ -22,6 +23,14 @@ from runsd.store.projects import require_project
 from runsd.store.volumes import resolve_mounts
 
 SQL = statements(Path(__file__).with_name("tasks.sql"))
+MOST_TASKS = 1000
+"""How many tasks a project may have."""
+
+MOST_SPEC_BYTES = 64 * 1024**2
+"""How long the specs of all versions of all tasks of a project may be together: one answer lists them."""
+
+KEPT_VERSIONS = 100
+"""So many versions of a task are kept in any case, and the older ones of which there is a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +58,21 @@ class Tasks:
         schedule: ScheduleSpec | None = None,
         token: str | None = None,
         key: Key | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> Created:
         """Make a task, with a hook if there is a ``token`` for one.
 
-        Raises Conflicting when its name is taken, Refused for an unknown volume.
+        ``check`` may raise what forbids to keep any more; a repetition is answered all the same. Raises
+        Conflicting when its name is taken or there are too many, Refused for an unknown volume.
         """
 
         def job(db: sqlite3.Connection) -> Created:
             now = self._clock()
             if key is not None and (ids := replayed(db, project, key, now)) is not None:
                 return Created(_repeated(db, project, ids[0], now), replayed=True)
+            check()
             require_project(db, project)
+            _require_fewer(db, project)
             resolve_mounts(db, project, [spec], one=True)  # it is said now, not in the night
             id = self._new_id("task")
             given = {"id": id, "project": project, "name": name, "now": now, "spec": _text(spec)}
@@ -67,6 +80,7 @@ class Tasks:
                 raise _taken(name)
             acts.about(project, id)
             db.execute(SQL["insert_version"], {**given, "number": 1})
+            _require_room(db, project)
             if schedule is not None:
                 schedules.put(db, id, schedule, now)
             if token is not None:
@@ -107,16 +121,20 @@ class Tasks:
         spec: RunSpec | None = None,
         schedule: ScheduleSpec | None = None,
         unscheduled: bool = False,
+        check: Callable[[], None] = lambda: None,
     ) -> Task:
         """Rename a task, give it another spec, which makes a version, or another schedule, or none.
 
-        Raises Conflicting when it has another version than ``before`` by now, is gone, or the name is taken.
+        ``check`` may raise what forbids to keep any more; a pause asks for nothing. Raises Conflicting when
+        it has another version than ``before`` by now, is gone, or the name is taken.
         """
 
         def job(db: sqlite3.Connection) -> Task:
             now = self._clock()
             acts.about(before.project, before.id)
             another = spec is not None and spec.wire() != before.spec.wire()
+            if another or (schedule is not None and not schedule.paused):
+                check()
             given: dict[str, Any] = {
                 "id": before.id, "seen": before.version, "number": before.version + another,
                 "name": name or before.name, "now": now,
@@ -133,6 +151,10 @@ class Tasks:
             if spec is not None and another:
                 resolve_mounts(db, before.project, [spec], one=True)
                 db.execute(SQL["insert_version"], {**given, "spec": _text(spec)})
+                db.execute(
+                    SQL["forget_versions"], {"id": before.id, "before": given["number"] - KEPT_VERSIONS}
+                )
+                _require_room(db, before.project)
             if schedule is not None:
                 schedules.put(db, before.id, schedule, now)
             elif unscheduled:
@@ -163,6 +185,24 @@ def _repeated(db: sqlite3.Connection, project: str, id: str, now: int) -> Task:
     for row in db.execute(SQL["get"], {"project": project, "task": id}).fetchall():
         return _task(row, now)
     raise Conflicting("cannot repeat this request: the task that it made has been deleted; send a fresh key")
+
+
+def _require_fewer(db: sqlite3.Connection, project: str) -> None:
+    ((present,),) = db.execute(SQL["count"], {"project": project}).fetchall()
+    if present >= MOST_TASKS:
+        said = f"cannot make a task: the project has {present}, and may have no more; delete some"
+        raise Conflicting(said, code="too_many_tasks")
+
+
+def _require_room(db: sqlite3.Connection, project: str) -> None:
+    """Look once it is written: whoever is refused leaves nothing behind."""
+    ((size,),) = db.execute(SQL["size"], {"project": project}).fetchall()
+    if size > MOST_SPEC_BYTES:
+        most = format_bytes(MOST_SPEC_BYTES)
+        said = (
+            f"cannot save this: the specs of the project's tasks would be more than {most} with all versions"
+        )
+        raise Conflicting(f"{said}; delete some tasks, or make them anew", code="too_large_tasks")
 
 
 def _text(spec: RunSpec) -> str:

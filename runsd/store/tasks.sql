@@ -23,3 +23,16 @@ returning id
 
 -- name: delete
 delete from tasks where project = :project and (id = :task or name = :task) returning id
+
+-- name: count
+select count(*) from tasks where project = :project
+
+-- name: size
+select coalesce(sum(length(cast(v.spec as blob))), 0) from tasks t join task_versions v on v.task_id = t.id
+where t.project = :project
+
+-- name: forget_versions
+-- What a run was made from stays for as long as there is the run.
+delete from task_versions where task_id = :id and number <= :before and not exists (
+    select 1 from runs r where r.task = :id and r.task_version = task_versions.number
+)

@@ -1,7 +1,8 @@
 """The disk's free space: watched where runsd and the Engine write, so that work stops before it is full.
 
-With less than ``retention.min_free_bytes`` no run is accepted or started; what runs goes on, and what is
-asked is answered. It ends by itself when there is space again. A commit that the disk refused counts at once.
+With less than ``retention.min_free_bytes`` no run is accepted or started, and no task or secret saved;
+what runs goes on, and what is asked is answered. It ends by itself when there is space again. A commit that
+the disk refused counts at once.
 """
 
 import asyncio
@@ -69,10 +70,10 @@ class DiskWatch:
         """Whether runs may be accepted and started."""
         return self.message is None
 
-    def check(self) -> None:
-        """Raise NotNow, with the reason and the remedy, unless there is enough."""
+    def check(self, wanted: str = "accept a run") -> None:
+        """Raise NotNow, with the reason and the remedy, unless there is enough for what is ``wanted``."""
         if self.message is not None:
-            raise NotNow(f"cannot accept a run now: {self.message}", code="disk")
+            raise NotNow(f"cannot {wanted} now: {self.message}", code="disk")
 
     def refused(self) -> None:
         """Note that the disk refused a commit."""

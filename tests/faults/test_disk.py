@@ -101,6 +101,7 @@ def test_too_little_space_stops_new_runs_and_nothing_else(house: Furnish) -> Non
         daemon = home.daemon
         running = daemon.submit("sh", "-c", GATE + "echo done")
         daemon.until(running.id, "run.running")
+        daemon.client.tasks.create("kept", schedule={"cron": "@yearly"}, **daemon.spec("true"))
         key = {"headers": {"Idempotency-Key": "once"}}
         queued = home.post("true", **key).json()["id"]
 
@@ -117,6 +118,15 @@ def test_too_little_space_stops_new_runs_and_nothing_else(house: Furnish) -> Non
         assert problem["code"] == "disk"
         for said in (str(home.disk.path), "are free", "16.0 MiB are wanted", "free some space"):
             assert said in problem["detail"]
+        for method, path, body in (
+            ("PUT", "/v1/secrets/A", {"value": "hush"}),
+            ("POST", "/v1/tasks", {"name": "saved", "spec": daemon.spec("true")}),
+            ("POST", "/v1/tasks/kept/webhook", {}),
+        ):
+            saving = daemon.http.request(method, path, json=body)
+            assert (saving.status_code, saving.json()["code"]) == (503, "disk"), path
+        paused = daemon.http.patch("/v1/tasks/kept", json={"schedule": {"paused": True}})
+        assert paused.status_code == 200
         health = daemon.client.health()
         assert (health.status, health.admitting) == ("degraded", False)
         assert str(home.disk.path) in (health.message or "")

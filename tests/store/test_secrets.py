@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from runsd_sdk.spec import RunSpec
 
-from runsd.errors import Refused, SecretsLocked, Unknown
+from runsd.errors import Conflicting, Refused, SecretsLocked, Unknown
 from runsd.keyring import Keyring
 from runsd.rotation import rotate
+from runsd.store import secrets as store
 from runsd.store.secrets import Secrets
 from tests.store.desk import FAILURE, PROJECT, Desk, open_desk
 
@@ -43,6 +44,20 @@ async def test_a_value_is_in_no_file_as_it_is(desk: Desk, secrets: Secrets, tmp_
     for file in tmp_path.iterdir():
         content = file.read_bytes()
         assert HUSH.encode() not in content and NEW.encode() not in content, file
+
+
+async def test_a_project_has_so_many_secrets_and_those_may_change(
+    secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MOST", 2)
+    for name in ("A", "B"):
+        await secrets.set(PROJECT, name, HUSH)
+    with pytest.raises(Conflicting, match="the project has 2, and may have no more; delete some"):
+        await secrets.set(PROJECT, "C", HUSH)
+    await secrets.set(PROJECT, "A", NEW)
+    await secrets.delete(PROJECT, "B")
+    await secrets.set(PROJECT, "C", HUSH)
+    assert [each.name for each in await secrets.list(PROJECT)] == ["A", "C"]
 
 
 async def test_a_run_keeps_the_value_that_it_was_submitted_with(desk: Desk, secrets: Secrets) -> None:

@@ -1,11 +1,14 @@
 """Tasks in the store: one of a name, versions that are kept, and edits that know what they edit."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from runsd_sdk.spec import RunSpec, VolumeMount
+from runsd_sdk.task import ScheduleSpec
 
-from runsd.errors import Conflicting, Refused, Unknown
+from runsd.errors import Conflicting, NotNow, Refused, Unknown
+from runsd.store import tasks as store
 from runsd.store.idempotency import Key
 from runsd.store.projects import Projects
 from runsd.store.runs import Submission, TaskRef
@@ -93,6 +96,59 @@ async def test_runs_and_their_bill_outlive_their_task(desk: Desk, tasks: Tasks) 
     assert (run.task, run.task_version, run.trigger) == (task.id, 7, "manual")
     await tasks.delete(PROJECT, task.id)
     assert await desk.runs.get(PROJECT, run.id) == run
+
+
+async def test_a_project_has_so_many_tasks_and_their_specs_are_so_long(
+    desk: Desk, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await Projects.load(desk.db, clock=desk.hands.now)).create("another", [])
+    task = (await tasks.create(PROJECT, "nightly", SPEC)).task
+    monkeypatch.setattr(store, "MOST_TASKS", 1)
+    with pytest.raises(Conflicting, match="the project has 1, and may have no more; delete some"):
+        await tasks.create(PROJECT, "hourly", SPEC)
+    await tasks.create("another", "hourly", SPEC)
+    monkeypatch.setattr(store, "MOST_SPEC_BYTES", 1024)
+    long = RunSpec(image="alpine", args=["é" * 500])
+    with pytest.raises(Conflicting, match=r"more than 1\.0 KiB with all versions; delete some tasks"):
+        await tasks.change(task, spec=long)
+    assert await tasks.get(PROJECT, "nightly") == task
+    assert len(await tasks.versions(PROJECT, "nightly")) == 1
+
+
+async def test_old_versions_are_forgotten_unless_there_are_runs_of_them(
+    desk: Desk, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "KEPT_VERSIONS", 3)
+    task = (await tasks.create(PROJECT, "nightly", SPEC)).task
+    task = await tasks.change(task, spec=OTHER)
+    of_it = Submission(PROJECT, [OTHER], task=TaskRef(task.id, 2), trigger="manual")
+    (run,) = (await desk.runs.submit(of_it)).runs
+    for n in range(4):
+        task = await tasks.change(task, spec=RunSpec(image=f"image{n}"))
+    assert [each.version for each in await tasks.versions(PROJECT, task.id)] == [6, 5, 4, 2]
+    await desk.runs.cancel(PROJECT, run.id)
+    await desk.runs.forget(PROJECT, run.id)
+    await tasks.change(task, spec=SPEC)
+    assert [each.version for each in await tasks.versions(PROJECT, task.id)] == [7, 6, 5]
+
+
+async def test_nothing_is_saved_where_there_is_no_room_but_a_task_is_paused(tasks: Tasks) -> None:
+    def full() -> None:
+        raise NotNow("the disk is full", code="disk")
+
+    key = Key("k", "this request")
+    task = (await tasks.create(PROJECT, "nightly", SPEC, key=key)).task
+    assert (await tasks.create(PROJECT, "nightly", SPEC, key=key, check=full)).replayed
+    daily = ScheduleSpec(cron="@daily")
+    refused: tuple[dict[str, Any], ...] = ({"spec": OTHER}, {"schedule": daily})
+    for change in refused:
+        with pytest.raises(NotNow):
+            await tasks.change(task, check=full, **change)
+    with pytest.raises(NotNow):
+        await tasks.create(PROJECT, "hourly", SPEC, check=full)
+    assert await tasks.list(PROJECT) == [task]
+    paused = await tasks.change(task, schedule=daily.model_copy(update={"paused": True}), check=full)
+    assert paused.schedule is not None and paused.schedule.paused
 
 
 async def test_what_was_sent_for_a_task_is_in_use_until_the_task_has_another(
