@@ -92,6 +92,8 @@ async def _deliver(call: Call, found: Hook, body: bytes, delivery: str | None) -
 
 
 async def _accepted(call: Call, found: Hook) -> RunSpec:
+    if isinstance(found.spec, Refused):
+        raise found.spec
     spec = runs.accepted_spec(call, found.spec)
     await programs.check_sources(call, [spec])
     await secrets.check(call, [spec])

@@ -100,7 +100,8 @@ async def trigger(call: Call) -> Reply:
     """Start a run of a task, with overrides."""
     task = await call.services.tasks.get(call.project, call.id)
     patch: dict[str, Any] = call.body.root
-    spec = validated(RunSpec, json.dumps(merged(task.spec.wire(), patch)).encode())
+    said = await call.services.tasks.said(task)
+    spec = validated(RunSpec, json.dumps(merged(said, patch)).encode())
     return await runs.submit(
         call, named(spec, task), patch, trigger="manual", task=TaskRef(task.id, task.version)
     )
@@ -115,7 +116,7 @@ async def _changed(call: Call, before: Task, body: TaskPatch) -> RunSpec | None:
     if body.from_run is not None:
         spec = await _spec_of_run(call, body.from_run)
     elif body.spec is not None:
-        said = {"spec": merged(before.spec.wire(), body.spec)}
+        said = {"spec": merged(await call.services.tasks.said(before), body.spec)}
         spec = validated(_Holder, json.dumps(said).encode()).spec or before.spec
     else:
         return None

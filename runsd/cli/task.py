@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runsd_sdk import RunHandle, RunsClient, Task
+    from runsd_sdk.spec import RunSpec
 
 app = typer.Typer(
     help="Keep tasks: runs that are saved under a name.", no_args_is_help=True, rich_markup_mode=None
@@ -78,7 +79,10 @@ def list_tasks(*, json: JsonFlag = False) -> None:
         if json:
             output.document(tasks)
         else:
-            rows = [(t.id, t.name, str(t.version), t.spec.reference, output.ago(t.updated_at)) for t in tasks]
+            rows = [
+                (t.id, t.name, str(t.version), _what(t.spec, t.problem), output.ago(t.updated_at))
+                for t in tasks
+            ]
             output.table(("ID", "NAME", "VERSION", "IMAGE", "CHANGED"), rows)
 
 
@@ -105,7 +109,7 @@ def versions(task: TaskName, *, json: JsonFlag = False) -> None:
         if json:
             output.document(found)
         else:
-            rows = [(str(v.version), output.local(v.created_at), v.spec.reference) for v in found]
+            rows = [(str(v.version), output.local(v.created_at), _what(v.spec, v.problem)) for v in found]
             output.table(("VERSION", "SINCE", "IMAGE"), rows)
 
 
@@ -215,6 +219,10 @@ def rm(
             output.document(tasks)
 
 
+def _what(spec: "RunSpec", problem: str | None) -> str:
+    return spec.reference if problem is None else "(refused)"
+
+
 def _words(task: "Task") -> str:
     """Return which field the words of a command line replace."""
     return "command" if task.spec.command else "args"
@@ -239,6 +247,8 @@ def _described(task: "Task") -> "Iterator[tuple[str, str]]":
     yield "version", str(task.version)
     yield "created", output.local(task.created_at)
     yield "changed", output.local(task.updated_at)
+    if task.problem is not None:
+        yield "problem", task.problem
     if task.schedule is not None:
         yield from schedule.described(task.schedule)
     if task.webhook is not None:

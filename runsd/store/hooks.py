@@ -13,10 +13,11 @@ from runsd_sdk.spec import RunSpec
 
 from runsd import acts
 from runsd.clock import Clock
-from runsd.errors import Unknown
+from runsd.errors import Refused, Unknown
 from runsd.faults import Step
 from runsd.sqlite import Sqlite, statements
 from runsd.store.runs import Runs, Submission, TaskRef
+from runsd.store.specs import stored_spec
 
 SQL = statements(Path(__file__).with_name("hooks.sql"))
 _REMEMBERED_US = 30 * 24 * 3600 * 1_000_000
@@ -24,13 +25,16 @@ _REMEMBERED_US = 30 * 24 * 3600 * 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A hook with the task that it starts, in its present version. ``secret`` names the one that signs."""
+    """A hook with the task that it starts, in its present version. ``secret`` names the one that signs.
+
+    ``spec`` is what runs, or why it cannot.
+    """
 
     task_id: str
     project: str
     name: str
     version: int
-    spec: RunSpec
+    spec: RunSpec | Refused
     secret: str | None
     token_hash: bytes
 
@@ -80,13 +84,12 @@ class Hooks:
         # The index has found it; that it is the same is settled in constant time.
         if row is None or not hmac.compare_digest(row["token_hash"], hashed):
             raise _unknown()
-        spec = RunSpec.model_validate_json(row["spec"])
         return Hook(
             row["task_id"],
             row["project"],
             row["name"],
             row["version"],
-            spec,
+            stored_spec(row["spec"]),
             row["secret"],
             row["token_hash"],
         )

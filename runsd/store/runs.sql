@@ -98,7 +98,7 @@ union
 select json_extract(spec, '$.source.upload') as upload from runs
 where phase not in ('queued', 'finished') and upload in (select value from json_each(:ids))
 union
-select json_extract(v.spec, '$.source.upload') as upload
+select iif(json_valid(v.spec), json_extract(v.spec, '$.source.upload'), null) as upload
 from tasks t join task_versions v on v.task_id = t.id and v.number = t.version
 where upload in (select value from json_each(:ids))
 

@@ -17,6 +17,7 @@ from runsd.faults import Step
 from runsd.schedule import Move, Timing
 from runsd.sqlite import Sqlite, statements, whole_or_not
 from runsd.store.runs import Runs, Submission, TaskRef
+from runsd.store.specs import stored_spec
 
 SQL = statements(Path(__file__).with_name("schedules.sql"))
 SHOWN = 5
@@ -26,13 +27,13 @@ _FOR_EVER = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """A task as it is started by the clock, in its present version."""
+    """A task as it is started by the clock, in its present version; ``spec`` runs, or says why it cannot."""
 
     task_id: str
     project: str
     name: str
     version: int
-    spec: RunSpec
+    spec: RunSpec | Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +251,7 @@ def _due(row: sqlite3.Row) -> Due:
 
 
 def _scheduled(row: sqlite3.Row) -> Scheduled:
-    spec = RunSpec.model_validate_json(row["spec"])
-    spec = spec if spec.name is not None else spec.model_copy(update={"name": row["name"]})
+    spec = stored_spec(row["spec"])
+    if isinstance(spec, RunSpec) and spec.name is None:
+        spec = spec.model_copy(update={"name": row["name"]})
     return Scheduled(row["task_id"], row["project"], row["name"], row["version"], spec)

@@ -20,6 +20,7 @@ from runsd.sqlite import Sqlite, statements
 from runsd.store import hooks, schedules
 from runsd.store.idempotency import Key, keep, replayed
 from runsd.store.projects import require_project
+from runsd.store.specs import said_in, shown_spec
 from runsd.store.volumes import resolve_mounts
 
 SQL = statements(Path(__file__).with_name("tasks.sql"))
@@ -108,6 +109,13 @@ class Tasks:
         row = await self._db.one(SQL["get"], {"project": project, "task": task})
         return None if row is None else _task(row, self._clock())
 
+    async def said(self, task: Task) -> dict[str, Any]:
+        """Return what a task's spec says, also where it is refused by now."""
+        if task.problem is None:
+            return task.spec.wire()
+        row = await self._db.one(SQL["get"], {"project": task.project, "task": task.id})
+        return {} if row is None else said_in(row["spec"])
+
     async def versions(self, project: str, task: str) -> builtins.list[TaskVersion]:
         """Return the versions of a task, newest first. Raises Unknown."""
         found = await self.get(project, task)
@@ -132,7 +140,7 @@ class Tasks:
         def job(db: sqlite3.Connection) -> Task:
             now = self._clock()
             acts.about(before.project, before.id)
-            another = spec is not None and spec.wire() != before.spec.wire()
+            another = spec is not None and (before.problem is not None or spec.wire() != before.spec.wire())
             if another or (schedule is not None and not schedule.paused):
                 check()
             given: dict[str, Any] = {
@@ -211,12 +219,14 @@ def _text(spec: RunSpec) -> str:
 
 
 def _task(row: sqlite3.Row, now: int) -> Task:
+    spec, problem = shown_spec(row["spec"])
     return Task(
         id=row["id"],
         project=row["project"],
         name=row["name"],
         version=row["version"],
-        spec=RunSpec.model_validate_json(row["spec"]),
+        spec=spec,
+        problem=problem,
         schedule=schedules.shown(row, now),
         webhook=_hook(row),
         created_at=instant(row["created_us"]),
@@ -232,8 +242,9 @@ def _hook(row: sqlite3.Row) -> Hook | None:
 
 
 def _version(row: sqlite3.Row) -> TaskVersion:
-    spec: Any = RunSpec.model_validate_json(row["spec"])
-    return TaskVersion(version=row["number"], spec=spec, created_at=instant(row["created_us"]))
+    spec, problem = shown_spec(row["spec"])
+    created_at = instant(row["created_us"])
+    return TaskVersion(version=row["number"], spec=spec, problem=problem, created_at=created_at)
 
 
 def _taken(name: str) -> Conflicting:

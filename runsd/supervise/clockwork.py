@@ -106,6 +106,9 @@ class Clockwork:
         return True
 
     async def _accepted(self, task: Scheduled) -> RunSpec | Refused:
+        if isinstance(task.spec, Refused):
+            log.warning("task.unreadable", task=task.task_id, version=task.version, error=str(task.spec))
+            return task.spec
         try:
             return await self._accept(task.project, task.spec)
         except Refused as failure:

@@ -1,11 +1,15 @@
 """Tasks through a daemon: saved, edited, started with changes, forgotten; by the SDK and the command."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 
 import pytest
 from runsd_sdk import Conflict, InvalidSpec, NotFound, Unprocessable
 from runsd_sdk.run import Status
+from runsd_sdk.task import NewHook
 
 from tests.conftest import Serve
 from tests.daemon.command import answer, runs
@@ -95,6 +99,33 @@ def test_an_edit_of_another_version_is_refused(daemon: Daemon) -> None:
     wrong = daemon.http.patch("/v1/tasks/edited", json={"spec": {"resources": {"requests": {"cpu": "x"}}}})
     assert wrong.json()["errors"][0]["loc"] == ["spec", "resources", "requests", "cpu"]
     tasks.delete("edited")
+
+
+def test_a_spec_that_is_refused_by_now_is_shown_and_mended_and_hides_no_other_task(daemon: Daemon) -> None:
+    tasks = daemon.client.tasks
+    broken = tasks.create("broken", webhook=True, env={"A": "b"}, **daemon.spec("true"))
+    tasks.create("sound", **daemon.spec("true"))
+    stored = broken.spec.wire() | {"shmSize": "much"}
+    with closing(sqlite3.connect(daemon.directory / "data" / "runsd.db")) as db, db:
+        db.execute("update task_versions set spec = ? where task_id = ?", (json.dumps(stored), broken.id))
+    shown, sound = tasks.list()
+    assert (sound.name, sound.problem) == ("sound", None)
+    assert shown.spec == broken.spec and "shmSize is taken no more" in (shown.problem or "")
+    assert [version.problem for version in tasks.versions("broken")] == [shown.problem]
+    assert "shmSize is taken no more" in answer(daemon, "task", "show", "broken")
+    for refused in (tasks.trigger, partial(tasks.edit, priority=1)):
+        with pytest.raises(Unprocessable) as said:
+            refused("broken")
+        assert said.value.problem.errors[0].loc[-1] == "shmSize"
+    assert isinstance(broken.webhook, NewHook)
+    delivered = daemon.http.post(broken.webhook.path, content=b"")
+    assert (delivered.status_code, delivered.json()["code"]) == (409, "task_refused")
+    mended = tasks.edit("broken", shm_size="1Mi")
+    assert (mended.problem, mended.version) == (None, 2)
+    assert mended.spec.wire() == broken.spec.wire() | {"shmSize": "1Mi"}
+    for name in ("broken", "sound"):
+        assert tasks.trigger(name).wait(ENDED_S).exit_code == 0
+        tasks.delete(name)
 
 
 def test_the_command_saves_shows_runs_edits_and_forgets(daemon: Daemon) -> None:

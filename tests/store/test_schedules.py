@@ -1,6 +1,7 @@
 """Schedules over a real store and a clock that a test moves: every instant comes once, whatever happens."""
 
 import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,17 +10,20 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from runsd_sdk.project import ProjectLimits
 from runsd_sdk.run import Run
 from runsd_sdk.spec import RunSpec, VolumeMount
 from runsd_sdk.task import CatchUp, InstantOutcome, Overlap, Schedule, ScheduleSpec, Task
 
 from runsd.clock import instant, micros
 from runsd.errors import NotNow
+from runsd.faults import Step
 from runsd.metrics import Metrics
 from runsd.schedule import GRACE_US, LARGE_STEP_US
 from runsd.signals import Signals
 from runsd.store.ended import Ended
 from runsd.store.listing import RunFilter
+from runsd.store.projects import Change, Projects
 from runsd.store.schedules import Schedules
 from runsd.store.tasks import Tasks
 from runsd.store.timers import Reading, Timers
@@ -30,6 +34,8 @@ MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
 NOON = micros(datetime(2026, 6, 1, 12, tzinfo=UTC))
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Kolkata"]
 SPEC = RunSpec(image="alpine", command=["true"])
+# What a stricter runsd may find in the database of a former one.
+NO_SPECS = ['{"image": "Alpine"}', '{"image": "alpine", "formerly": 1}', '["alpine"]', "alpine"]
 
 
 @dataclass
@@ -107,6 +113,13 @@ def office(desk: Desk) -> Office:
     office = Office(desk, tasks, schedules, clockwork=None)  # type: ignore[arg-type]
     office.restart()
     return office
+
+
+async def store_by_hand(desk: Desk, task: Task, spec: str) -> None:
+    def job(db: sqlite3.Connection) -> None:
+        db.execute("update task_versions set spec = ? where task_id = ?", (spec, task.id))
+
+    await desk.db.write(job, Step.TASK)
 
 
 def iter_ids() -> Callable[[str], str]:
@@ -243,6 +256,46 @@ async def test_a_start_that_is_refused_is_told_and_the_next_is_tried(office: Off
     await office.desk.volume("data")
     await office.at(NOON + HOUR)
     assert await office.came(task) == [NOON + HOUR]
+
+
+async def test_a_start_for_which_its_project_has_no_room_is_told(office: Office) -> None:
+    projects = await Projects.load(office.desk.db, clock=office.desk.hands.now)
+    task = await office.task("0 * * * *")
+    await projects.change(PROJECT, Change(limits=ProjectLimits(queued=0)))
+    await office.at(NOON)
+    (refused,) = (await office.seen(task)).recent
+    assert refused.outcome is InstantOutcome.REFUSED and "limits.queued" in (refused.message or "")
+    await projects.change(PROJECT, Change(limits=ProjectLimits()))
+    await office.at(NOON + HOUR)
+    assert await office.came(task) == [NOON + HOUR]
+
+
+@pytest.mark.parametrize("stored", NO_SPECS)
+async def test_a_spec_that_is_none_any_more_is_its_own_tasks_trouble_alone(
+    office: Office, stored: str
+) -> None:
+    broken, sound = [await office.task("0 * * * *", name=name) for name in ("broken", "sound")]
+    await store_by_hand(office.desk, broken, stored)
+    await office.at(NOON)
+    assert await office.came(sound) == [NOON]
+    (refused,) = (await office.seen(broken)).recent
+    assert refused.outcome is InstantOutcome.REFUSED
+    assert "taken no more as it was saved" in (refused.message or "")
+    assert refused.message == (await office.tasks.get(PROJECT, "broken")).problem
+    await office.tasks.change(await office.tasks.get(PROJECT, "broken"), spec=SPEC)
+    await office.at(NOON + HOUR)
+    assert await office.came(broken) == [NOON + HOUR]
+
+
+async def test_an_instant_that_waits_is_refused_when_its_spec_is_none_any_more(office: Office) -> None:
+    task = await office.task("*/10 * * * *", overlap=Overlap.QUEUE)
+    await office.at(NOON)
+    await office.at(NOON + 10 * MINUTE)
+    await store_by_hand(office.desk, task, NO_SPECS[0])
+    (run,) = await office.runs(task)
+    await office.desk.runs.cancel(PROJECT, run.id)
+    await office.at(NOON + 11 * MINUTE)
+    assert await office.outcomes(task) == [InstantOutcome.REFUSED, InstantOutcome.STARTED]
 
 
 async def test_of_a_start_that_is_refused_nothing_is_left(office: Office) -> None:

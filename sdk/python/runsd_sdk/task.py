@@ -154,13 +154,18 @@ class Schedule(Answer):
 
 
 class Task(Answer):
-    """A run that is saved under a name. ``version`` grows with each change of its spec."""
+    """A run that is saved under a name. ``version`` grows with each change of its spec.
+
+    ``problem`` says what of a spec that was saved is refused by now: it starts nothing until that is changed,
+    and ``spec`` is shown without it.
+    """
 
     id: str
     project: str
     name: str
     version: int
     spec: SaidSpec
+    problem: str | None = None
     schedule: Schedule | None = None
     webhook: NewHook | Hook | None = None
     created_at: Instant
@@ -174,10 +179,11 @@ class TaskList(Answer):
 
 
 class TaskVersion(Answer):
-    """What a task was from an instant on, until the next version."""
+    """What a task was from an instant on, until the next version. ``problem`` is as in Task."""
 
     version: int
     spec: SaidSpec
+    problem: str | None = None
     created_at: Instant
 
 
