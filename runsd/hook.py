@@ -1,4 +1,4 @@
-"""What comes to a hook: who vouches for it, and which delivery it is. Pure.
+"""What comes to a hook: who vouches for it, which delivery it is, and what of it the run gets. Pure.
 
 Two ways to sign are known: that of Standard Webhooks, which covers the delivery's id and its time too, and
 the ``X-Hub-Signature-256`` of GitHub and many others, which covers the body alone.
@@ -6,8 +6,10 @@ the ``X-Hub-Signature-256`` of GitHub and many others, which covers the body alo
 
 import hashlib
 import hmac
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from runsd.errors import Unsigned
@@ -17,6 +19,21 @@ TOLERANCE_US: Final = 300 * 1_000_000
 _PREFIX = "whsec_"
 _DELIVERIES: Final = ("Webhook-Id", "X-GitHub-Delivery", "X-Gitlab-Event-UUID", "Idempotency-Key")
 _LONGEST_ID = 255
+_WORDS = "id|uuid|type|name|time|timestamp|version|identifier|attempt"
+# Named are those that the run gets: of a header that nobody has heard of it may be that it is a secret.
+_TOLD = re.compile(
+    r"content-type|user-agent|idempotency-key|x-request-id|ce-[a-z0-9]+|(?:[a-z0-9]+-)*"
+    rf"(?:event-key|(?:event|delivery|topic|hook|webhook)(?:-(?:{_WORDS}))?)"
+)
+_MOST_TOLD, _LONGEST_TOLD = 32, 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What a delivery brings its run: the body's bytes, and headers by their names in lower case."""
+
+    body: bytes
+    headers: Mapping[str, str]
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes, *, present_us: int) -> None:
@@ -36,6 +53,19 @@ def delivery_of(headers: Mapping[str, str]) -> str | None:
     if named is None or len(named) <= _LONGEST_ID:
         return named
     return hashlib.sha256(named.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def told(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that say what a delivery is about, by their names in lower case.
+
+    That is none that proves who sends it; at most 32, and none of more than 1,024 bytes.
+    """
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        raw = value.encode("utf-8", "surrogateescape")
+        if _TOLD.fullmatch(name.lower()) and len(raw) <= _LONGEST_TOLD and len(found) < _MOST_TOLD:
+            found[name.lower()] = raw.decode("utf-8", "replace")
+    return found
 
 
 def _verify_standard(secret: str, headers: Mapping[str, str], body: bytes, present_us: int) -> None:

@@ -1,5 +1,6 @@
 """Hooks over HTTP: an address for a task, and what comes to it from outside."""
 
+import time
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -11,7 +12,8 @@ from runsd import acts, hook
 from runsd.api import programs, runs, secrets
 from runsd.api.call import MIB, Call, Reply, read_body
 from runsd.clock import instant
-from runsd.errors import Conflicting, Full, NotNow, Refused, SecretsLocked, Unsigned
+from runsd.errors import Conflicting, Full, NotNow, Refused, SecretsLocked, TooOften, Unknown, Unsigned
+from runsd.hook import Payload
 from runsd.store.hooks import Delivered, Hook
 
 ANY = "*/*"
@@ -42,14 +44,19 @@ async def delete(call: Call) -> Reply:
 
 async def receive(call: Call) -> Reply:
     """Start a task from outside; the body's bytes reach the run, whatever they are."""
-    found = await call.services.hooks.find(call.request.match_info["token"])
+    found = await _found(call, call.request.match_info["token"])
     body = await read_body(call.request, MIB)
     if found.secret is not None:
         await _verify(call, found, found.secret, body)
     delivery = hook.delivery_of(call.request.headers)
     delivered = await call.services.hooks.known(found, delivery)
     if delivered is None:
-        delivered = await _deliver(replace(call, project=found.project), found, body, delivery)
+        delivered = await _deliver(
+            replace(call, project=found.project),
+            found,
+            Payload(body, hook.told(call.request.headers)),
+            delivery,
+        )
     status, headers = runs.created(replayed=delivered.run is None)
     return Reply(HookReceipt(run_id=delivered.run_id), status, headers)
 
@@ -57,6 +64,25 @@ async def receive(call: Call) -> Reply:
 def path(token: str) -> str:
     """Return the address of a hook on this daemon."""
     return f"/v1/hooks/{token}"
+
+
+async def _found(call: Call, token: str) -> Hook:
+    """Return the hook of a token. Raises Unknown, and TooOften where that comes from one address too often.
+
+    A right token is heard all the same: nobody is kept out by what others do at the same address.
+    """
+    try:
+        return await call.services.hooks.find(token)
+    except Unknown as failure:
+        remote = call.request.remote
+        if not remote:  # on the socket, where it is a user of this host
+            raise
+        wait_s = call.services.hook_failures.add(remote, time.monotonic())
+        if wait_s:
+            said = "cannot find this hook: there were too many from your address that are none; wait"
+            raise TooOften(said, after_s=wait_s) from failure
+        log.warning("hook.unknown", remote=remote)
+        raise
 
 
 async def _verify(call: Call, found: Hook, secret: str, body: bytes) -> None:
@@ -72,12 +98,12 @@ async def _verify(call: Call, found: Hook, secret: str, body: bytes) -> None:
         raise
 
 
-async def _deliver(call: Call, found: Hook, body: bytes, delivery: str | None) -> Delivered:
+async def _deliver(call: Call, found: Hook, payload: Payload, delivery: str | None) -> Delivered:
     services = call.services
     try:
         spec = await _accepted(call, found)
         delivered = await services.hooks.deliver(
-            found, spec, body, delivery=delivery, check=services.disk.check
+            found, spec, payload, delivery=delivery, check=services.disk.check
         )
     except (Refused, SecretsLocked) as failure:  # whoever knows the address need not know what is behind it
         log.warning("hook.refused", task=found.task_id, error=str(failure))

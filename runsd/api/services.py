@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from runsd.admission import Resources
 from runsd.api.connections import Connections
+from runsd.api.failures import Failures
 from runsd.clock import Clock
 from runsd.config import Settings
 from runsd.engine.port import Engine
@@ -93,3 +94,4 @@ class Services:
     started_us: int
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     connections: Connections = field(default_factory=Connections)
+    hook_failures: Failures = field(default_factory=Failures)

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import secrets
 import sqlite3
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from runsd import acts
 from runsd.clock import Clock
 from runsd.errors import Refused, Unknown
 from runsd.faults import Step
+from runsd.hook import Payload
 from runsd.sqlite import Sqlite, statements
 from runsd.store.runs import Runs, Submission, TaskRef
 from runsd.store.specs import stored_spec
@@ -105,7 +107,7 @@ class Hooks:
         self,
         hook: Hook,
         spec: RunSpec,
-        body: bytes,
+        payload: Payload,
         *,
         delivery: str | None,
         check: Callable[[], None],
@@ -127,7 +129,7 @@ class Hooks:
             check()
             acts.by(f"hook {hook.task_id}")
             of = TaskRef(hook.task_id, hook.version)
-            wanted = Submission(hook.project, [spec], task=of, trigger="webhook", payload=body)
+            wanted = Submission(hook.project, [spec], task=of, trigger="webhook", payload=payload)
             (run,) = self._runs.insert(db, wanted, now)
             if delivery is not None:
                 db.execute(SQL["note"], {**given, "run_id": run.id})
@@ -143,10 +145,10 @@ class Payloads:
     def __init__(self, db: Sqlite) -> None:
         self._db = db
 
-    async def of_run(self, run_id: str) -> bytes:
+    async def of_run(self, run_id: str) -> Payload:
         """Return what came for a run."""
         row = await self._db.one(SQL["payload"], {"id": run_id})
-        return b"" if row is None else bytes(row["body"])
+        return Payload(b"", {}) if row is None else Payload(bytes(row["body"]), json.loads(row["headers"]))
 
 
 def new_token() -> str:

@@ -24,4 +24,4 @@ update hooks set last_us = :now where task_id = :id and token_hash = :hash retur
 delete from hook_deliveries where task_id = :id and at_us < :before
 
 -- name: payload
-select body from run_payloads where run_id = :id
+select body, headers from run_payloads where run_id = :id

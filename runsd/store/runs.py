@@ -16,6 +16,7 @@ from runsd import acts
 from runsd.clock import Clock
 from runsd.errors import Conflicting, Unknown
 from runsd.faults import Step
+from runsd.hook import Payload
 from runsd.sqlite import Sqlite, statements
 from runsd.store import listing
 from runsd.store.events import add_event, add_events
@@ -69,7 +70,7 @@ class Submission:
     kept: Kept = NOTHING_KEPT
     trigger: str = "api"
     one: bool = True
-    payload: bytes | None = None
+    payload: Payload | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,8 @@ class Runs:
         ]
         db.executemany(SQL["insert"], rows)
         if payload is not None:
-            db.executemany(SQL["insert_payload"], [{"id": id, "body": payload} for id in ids])
+            came = {"body": payload.body, "headers": json.dumps(payload.headers)}
+            db.executemany(SQL["insert_payload"], [{"id": id, **came} for id in ids])
         acts.about(submission.project, *ids)
         pairs = list(zip(ids, specs, strict=True))
         labels = [{"run_id": i, "key": k, "value": v} for i, s in pairs for k, v in s.labels.items()]
@@ -278,11 +280,11 @@ class Runs:
         return changed
 
 
-def _payload(db: sqlite3.Connection, submission: Submission) -> bytes | None:
+def _payload(db: sqlite3.Connection, submission: Submission) -> Payload | None:
     if submission.rerun_of is None:
         return submission.payload
     for row in db.execute(SQL["payload"], {"id": submission.rerun_of}).fetchall():
-        return bytes(row["body"])
+        return Payload(bytes(row["body"]), json.loads(row["headers"]))
     return None
 
 

@@ -10,10 +10,10 @@ insert into runs (
 )
 
 -- name: insert_payload
-insert into run_payloads (run_id, body) values (:id, :body)
+insert into run_payloads (run_id, body, headers) values (:id, :body, :headers)
 
 -- name: payload
-select body from run_payloads where run_id = :id
+select body, headers from run_payloads where run_id = :id
 
 -- name: insert_label
 insert into run_labels (project, key, value, run_id) select project, :key, :value, id from runs where id = :run_id

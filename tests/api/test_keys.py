@@ -237,6 +237,20 @@ def test_who_is_wrong_too_often_is_told_to_wait_and_nobody_else(team: Team) -> N
     assert MOST <= len(logged) < 2 * MOST
 
 
+def test_who_looks_for_hooks_too_often_is_told_to_wait_and_a_right_one_is_heard(team: Team) -> None:
+    source = next(SOURCES)
+
+    def knock(token: str) -> httpx2.Response:
+        return ask(team.where, "POST", f"/v1/hooks/{token}", source=source)
+
+    assert {refused(knock(f"hook_{n}"), 404).code for n in range(MOST)} == {"not_found"}
+    assert eventually(lambda: knock("hook_none").status_code == 429)
+    assert knock(team.hook).status_code == 201
+    assert ask(team.where, "POST", "/v1/hooks/hook_none", source=next(SOURCES)).status_code == 404
+    logged = [line for line in team.daemon.logged() if line["event"] == "hook.unknown"]
+    assert MOST <= len([line for line in logged if line["remote"] == source]) < 2 * MOST
+
+
 def test_nobody_listens_while_there_is_no_key(serve: Serve) -> None:
     with serve(**ANY_PORT) as daemon:
         assert not [line for line in daemon.logged() if line["event"] == "tcp.listening"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from runsd_sdk import NotFound, RunResult, Unprocessable
+from runsd_sdk import NewHook, NotFound, ProjectLimits, RunResult, Unprocessable
 
 from runsd.faults import VARIABLE
 from tests.conftest import Serve
@@ -55,6 +55,26 @@ def test_what_comes_reaches_the_run_as_a_file_and_as_a_variable(daemon: Daemon, 
     assert daemon.client.tasks.trigger("hooked").wait(ENDED_S).stdout == "\n\n"
     task = daemon.client.tasks.get("hooked")
     assert task.webhook is not None and task.webhook.last_delivery_at is not None
+
+
+def test_headers_that_say_what_a_delivery_is_about_reach_the_run_and_no_others(daemon: Daemon) -> None:
+    show = 'cat /run/runsd/webhook-headers.json; echo; echo "$RUNSD_WEBHOOK_HEADERS"'
+    path = daemon.client.tasks.create("headers", webhook=True, **daemon.spec("sh", "-c", show)).webhook
+    assert isinstance(path, NewHook)
+    told = {
+        "content-type": "application/json", "user-agent": "GitHub-Hookshot/1", "x-github-event": "push",
+        "x-github-delivery": "1", "x-event-key": "caf\N{REPLACEMENT CHARACTER}",
+    }  # fmt: skip
+    others = {
+        "Authorization": "Bearer t", "Cookie": "c=t", "X-Hub-Signature-256": "t", "X-Gitlab-Token": "t",
+        "Webhook-Signature": "t", "X-Hook-Secret": "t", "X-Unheard-Of": "t", "X-Long-Event": "t" * 1025,
+    }  # fmt: skip
+    headers: Any = [*{**told, **others, "x-event-key": b"caf\xff"}.items()]
+    ended = result(daemon, daemon.http.post(path.path, content=b"{}", headers=headers))
+    file, variable = (json.loads(line) for line in ended.stdout.splitlines())
+    assert file == variable == told
+    assert daemon.client.rerun(ended.id).wait(ENDED_S).stdout == ended.stdout
+    daemon.client.tasks.delete("headers")
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\x00 no text", b"x" * 40_000], ids=["empty", "bytes", "large"])
@@ -156,6 +176,18 @@ def test_whoever_knows_the_address_does_not_learn_what_is_behind_it(daemon: Daem
     assert "behind" not in refused.text
     daemon.client.tasks.delete("broken")
     assert call(daemon, path, b"{}").status_code == 404
+
+
+def test_what_comes_while_the_project_has_no_room_is_sent_again(daemon: Daemon) -> None:
+    hook = daemon.client.tasks.open_hook("hooked").path
+    daemon.client.projects.set_limits("default", ProjectLimits(queued=0))
+    refused = call(daemon, hook, b"{}", Webhook_Id="no room")
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    assert "queued" not in refused.text and "send it again" in refused.json()["detail"]
+    daemon.client.projects.set_limits("default", ProjectLimits())
+    made = call(daemon, hook, b"{}", Webhook_Id="no room")
+    assert made.status_code == 201
+    result(daemon, made)
 
 
 def test_the_command_opens_and_closes_hooks(daemon: Daemon) -> None:

@@ -1,6 +1,7 @@
 """A host whose administrator lets runs do as little as possible: they still run."""
 
 import io
+import json
 import tarfile
 
 import images
@@ -26,6 +27,11 @@ def f():
     effective = status.partition("CapEff:")[2].split()[0]
     places = (".", "/", "/var/tmp", "/tmp", "/dev/shm")
     return os.getuid(), int(effective, 16), [write(path) for path in places]
+
+def hooked():
+    came = [pathlib.Path("/run/runsd", name).read_text() for name in ("webhook.json", "webhook-headers.json")]
+    given = os.environ["TOKEN"], pathlib.Path("/run/secrets/key").read_text()
+    return [*came, *(value[::-1] for value in given), write("/run/secrets"), write("/run/runsd/secrets")]
 """
 
 
@@ -54,6 +60,22 @@ def test_where_nobody_is_root_and_files_are_read_only_programs_give_their_result
         taken = daemon.http.post(hook.path, content=b"from outside").json()["runId"]
         daemon.client.wait(taken, ENDED_S)
         assert daemon.client.result(taken).stdout == "from outside"
+        for name in ("TOKEN", "KEY"):
+            daemon.client.secrets.set(name, f"value of {name}")
+        hooked = daemon.client.tasks.create(
+            "program", webhook=True, image=images.PYTHON, source={"upload": source["id"]}, network="none",
+            python={"entrypoint": {"function": "main.py:hooked"}},
+            secrets=["TOKEN", {"name": "KEY", "path": "key"}], resources={"requests": {"memory": "64Mi"}},
+        ).webhook  # fmt: skip
+        assert isinstance(hooked, NewHook)
+        headers = {"X-GitHub-Event": "push", "Content-Type": "text/plain"}
+        taken = daemon.http.post(hooked.path, content=b"came", headers=headers).json()["runId"]
+        daemon.client.wait(taken, ENDED_S)
+        value = daemon.client.result(taken).return_value
+        assert isinstance(value, list)
+        body, told, *rest = value
+        assert body == "came" and json.loads(str(told))["x-github-event"] == "push"
+        assert rest == ["NEKOT fo eulav", "YEK fo eulav", "OSError", "OSError"]
         answer = daemon.http.post("/v1/runs", json=daemon.spec("true", user="root"))
         assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["user"])
 

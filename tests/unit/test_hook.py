@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from runsd.errors import Unsigned
-from runsd.hook import TOLERANCE_US, delivery_of, verify
+from runsd.hook import TOLERANCE_US, delivery_of, told, verify
 
 # https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
 GITHUB = (
@@ -115,3 +115,34 @@ def test_a_delivery_has_the_name_that_its_sender_gives_it() -> None:
     assert delivery_of(CIMultiDict({"Webhook-Id": "", "idempotency-key": "i"})) == "i"
     long = delivery_of(CIMultiDict({"Webhook-Id": "x" * 5000}))
     assert long is not None and len(long) == 64
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Content-Type", "User-Agent", "X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID",
+        "X-Gitlab-Event", "X-Gitlab-Event-UUID", "X-Gitlab-Webhook-UUID", "X-Event-Key", "X-Gitea-Event-Type",
+        "X-Shopify-Topic", "Linear-Delivery", "Webhook-Id", "Webhook-Timestamp", "Ce-Type", "Idempotency-Key",
+    ],
+)  # fmt: skip
+def test_headers_that_name_what_came_are_told(name: str) -> None:
+    assert told(CIMultiDict({name: "value"})) == {name.lower(): "value"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization", "Proxy-Authorization", "Cookie", "X-Gitlab-Token", "X-Hub-Signature",
+        "X-Hub-Signature-256", "Webhook-Signature", "X-Hook-Secret", "X-Hook-Signature", "X-Webhook-Key",
+        "X-Event-Token", "X-Webhook-Auth", "X-Api-Key", "X-Forwarded-For", "Host", "X-Twilio-Signature",
+    ],
+)  # fmt: skip
+def test_headers_that_may_prove_who_sends_are_not_told(name: str) -> None:
+    assert told(CIMultiDict({name: "value"})) == {}
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z-]{1,9}-event", fullmatch=True), st.text(max_size=2000)))
+def test_what_is_told_is_bounded_and_is_text(headers: dict[str, str]) -> None:
+    found = told(CIMultiDict({k: v.encode("utf-8", "ignore").decode() for k, v in headers.items()}))
+    assert len(found) <= 32
+    assert all(len(value.encode()) <= 1024 for value in found.values())
