@@ -4,9 +4,10 @@ from http import HTTPStatus
 from typing import Annotated
 
 from pydantic import Field
-from runsd_sdk.webhook import Delivery, DeliveryStatus, WebhookList, WebhookPatch, WebhookSpec
+from runsd_sdk.webhook import Delivery, DeliveryStatus, Webhook, WebhookList, WebhookPatch, WebhookSpec
 from yarl import URL
 
+from runsd.access import Access
 from runsd.api.call import Call, Query, Reply
 from runsd.errors import Refused
 from runsd.signals import woken
@@ -36,12 +37,13 @@ async def create(call: Call) -> Reply:
 
 async def page(call: Call) -> Reply:
     """List the webhooks."""
-    return Reply(WebhookList(data=list(await call.services.webhooks.list(call.project))))
+    found = await call.services.webhooks.list(call.project)
+    return Reply(WebhookList(data=[_shown(call, webhook) for webhook in found]))
 
 
 async def get(call: Call) -> Reply:
     """Return a webhook."""
-    return Reply(await call.services.webhooks.get(call.project, call.id))
+    return Reply(_shown(call, await call.services.webhooks.get(call.project, call.id)))
 
 
 async def change(call: Call) -> Reply:
@@ -110,6 +112,13 @@ async def _attempted(call: Call, id: str, before: int) -> Delivery:
                 break
             found = await services.deliveries.get(call.id, id)
     return found
+
+
+def _shown(call: Call, webhook: Webhook) -> Webhook:
+    """Hide of the URL what comes after its host from those who may only read: many a path is a password."""
+    if call.caller.access.includes(Access.WRITE):
+        return webhook
+    return webhook.model_copy(update={"url": f"{URL(webhook.url).origin()}/…"})
 
 
 def _message(call: Call) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from runsd.clock import Clock, now_us
-from runsd.doctor import databases, engine, host, isolation, programs, service, telemetry
+from runsd.doctor import databases, engine, host, isolation, keyfile, programs, service, telemetry
 from runsd.doctor.engine import Answers
 from runsd.doctor.finding import Finding, Subject, Verdict, failure
 from runsd.errors import EngineRefused, EngineUnavailable
@@ -23,6 +23,7 @@ CHECKS: Final[tuple[Callable[[Subject], Finding], ...]] = (
     host.data_directory,
     host.disk,
     databases.databases,
+    keyfile.key_file,
     host.credentials,
     programs.git,
     programs.uv,

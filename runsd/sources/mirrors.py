@@ -62,6 +62,12 @@ class Mirrors:
         address = parse(url, self._local)
         if private:
             check_takes_one(address)
+        elif address.username or address.password:
+            said = (
+                "it has a user or token before the '@', which whoever sees the run could read; leave that out"
+            )
+            remedy = "keep it with runs secret set, and name that in source.git.secret"
+            raise SourceFailed(f"cannot use the address of the git repository: {said}, {remedy}")
         return address.shown
 
     async def resolve(self, url: str, ref: str | None = None, *, credential: Credential | None = None) -> str:

@@ -251,6 +251,17 @@ def test_who_looks_for_hooks_too_often_is_told_to_wait_and_a_right_one_is_heard(
     assert MOST <= len([line for line in logged if line["remote"] == source]) < 2 * MOST
 
 
+def test_who_may_only_read_sees_of_a_webhook_where_it_goes_and_not_the_whole_url(team: Team) -> None:
+    given = {"url": "https://127.0.0.1.nip.example:8443/T0/secret?token=t", "enabled": False}
+    writer, reader = team.tokens["write"], team.tokens["read"]
+    made = ask(team.where, "POST", "/v1/webhooks", token=writer, json=given).json()
+    for path in ("/v1/webhooks", f"/v1/webhooks/{made['id']}"):
+        assert given["url"] in ask(team.where, "GET", path, token=writer).text
+        seen = ask(team.where, "GET", path, token=reader).text
+        assert '"https://127.0.0.1.nip.example:8443/…"' in seen and "secret?" not in seen
+    assert ask(team.where, "DELETE", f"/v1/webhooks/{made['id']}", token=writer).status_code == 204
+
+
 def test_nobody_listens_while_there_is_no_key(serve: Serve) -> None:
     with serve(**ANY_PORT) as daemon:
         assert not [line for line in daemon.logged() if line["event"] == "tcp.listening"]

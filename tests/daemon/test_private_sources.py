@@ -109,6 +109,17 @@ def test_nothing_of_it_is_in_the_container(daemon: Daemon, folder: Path, url: st
     assert handle.wait(ENDED_S).status is Status.SUCCEEDED
 
 
+def test_a_token_in_an_address_is_refused_with_the_remedy_and_not_repeated(daemon: Daemon) -> None:
+    python = {"entrypoint": {"module": "a"}}
+    body = {"python": python, "source": {"git": {"url": f"https://{HUSH}@example.org/a"}}}
+    for path, sent in (("/v1/runs", body), ("/v1/tasks", {"name": "told", "spec": body})):
+        refused = daemon.http.post(path, json=sent)
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["loc"][-1] == "source"
+        assert "name that in source.git.secret" in refused.json()["detail"]
+        assert HUSH not in refused.text
+
+
 @pytest.mark.parametrize("url", ["http://example.org/a", "git://example.org/a"])
 def test_an_address_that_would_give_it_away_is_refused_at_once(daemon: Daemon, url: str) -> None:
     daemon.client.secrets.set("GIT", HUSH)

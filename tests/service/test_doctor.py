@@ -5,12 +5,13 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -37,6 +38,7 @@ from runsd.doctor import (
 )
 from runsd.doctor.databases import databases as look_at_databases
 from runsd.doctor.engine import Answers
+from runsd.doctor.keyfile import key_file
 from runsd.doctor.telemetry import telemetry
 from runsd.engine.port import FoundImage
 from runsd.environments.naming import BASE, ENVIRONMENT
@@ -564,3 +566,53 @@ def test_a_directory_that_is_half_restored_is_a_failure(tmp_path: Path) -> None:
 
 def databases(directory: Path) -> Finding:
     return look_at_databases(subject_of(directory, NOWHERE))
+
+
+# The key of secrets
+
+
+def test_the_key_of_secrets_is_there_when_it_is_needed_and_its_owners_alone(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert (key(tmp_path).verdict, key(tmp_path).said) == (
+        Verdict.OK,
+        f"{data / 'secrets.key'} will be made with the first secret",
+    )
+    data.mkdir()
+    migrate(data / "runsd.db", MIGRATIONS)
+    assert key(tmp_path).verdict is Verdict.OK
+    with closing(sqlite3.connect(data / "runsd.db")) as db, db:
+        db.execute("insert into secret_values (value) values (x'00')")
+        for _ in ("while a daemon has it open", "and afterwards"):
+            db.commit()
+            assert key(tmp_path).verdict is Verdict.FAILURE
+            assert "is gone, with which 1 values are encrypted" in key(tmp_path).said
+            db.execute("pragma wal_checkpoint(truncate)")
+    assert "is gone" in key(tmp_path).said
+    assert sorted(file.name for file in data.iterdir()) == ["runsd.db"], "it has only looked"
+    (data / "secrets.key").touch(0o600)
+    assert key(tmp_path).verdict is Verdict.OK
+    (data / "secrets.key").chmod(0o640)
+    assert (key(tmp_path).verdict, key(tmp_path).remedy) == (
+        Verdict.FAILURE,
+        f"`chmod 600 {data / 'secrets.key'}`, and `runsd secrets rotate` if somebody may have",
+    )
+    (data / "secrets.key").unlink()
+    (data / "runsd.db").write_bytes(b"no database")
+    assert (key(tmp_path).verdict, "nobody can tell" in key(tmp_path).said) == (Verdict.WARNING, True)
+    (data / "secrets.key").mkdir()
+    assert key(tmp_path).said.endswith("is no file")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="nobody else can give a file away")
+def test_a_key_of_secrets_that_is_somebody_elses_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "secrets.key").touch(0o600)
+    os.chown(tmp_path / "data" / "secrets.key", 65534, 65534)
+    found = key(tmp_path)
+    assert found.verdict is Verdict.FAILURE
+    assert "belongs to nobody, and the data directory to root" in found.said
+    assert found.remedy is not None and found.remedy.startswith("`chown root ")
+
+
+def key(directory: Path) -> Finding:
+    return key_file(subject_of(directory, NOWHERE))

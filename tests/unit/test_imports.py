@@ -92,6 +92,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "runsd.store.database",
         "runsd.logs.database",
     },
+    "runsd.doctor.keyfile": {"runsd_sdk", *LEAVES, "runsd.doctor", "runsd.datadir"},
     "runsd.doctor.programs": {
         "runsd_sdk",
         *LEAVES,
