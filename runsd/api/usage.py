@@ -68,7 +68,10 @@ async def _groups(call: Call, group_by: str | None, first: str, after: str) -> l
     if group_by is None:
         return None
     by, _, label = group_by.partition(":")
-    totals = await call.services.usage_lines.groups(call.project, first, after, by=by, label=label or None)
+    made = call.services.projects.get(call.project).created_at
+    totals = await call.services.usage_lines.groups(
+        call.project, first, after, by=by, label=label or None, made=made
+    )
     price = call.services.settings.billing.price_per_vcpu_second_usd
 
     def group(total: UsageTotal) -> UsageGroup:

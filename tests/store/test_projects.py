@@ -21,8 +21,9 @@ from runsd.store.projects import _FULL as FULL
 from runsd.store.projects import Change, Projects
 from runsd.store.runs import Submission
 from runsd.store.secrets import Secrets
+from runsd.store.usage import BEFORE, UsageTotal
 from tests.store.attic import Attic, open_attic
-from tests.store.desk import PROJECT, Desk
+from tests.store.desk import BEGAN, PROJECT, Desk
 
 ALICE = Member(uid=1001, user="alice")
 NUMBER = Member(uid=5000, user=None)
@@ -241,6 +242,38 @@ async def test_a_project_made_anew_finds_nothing_of_before_but_its_usage(tmp_pat
         assert (await desk.everything())["idempotency_keys"] == []
         made = await projects.create("team", [])
         assert (made.members, projects.of_user(ALICE.uid)) == ([], frozenset())
+
+
+async def test_a_project_made_anew_has_the_old_usage_and_is_not_told_whose_it_was(tmp_path: Path) -> None:
+    async with open_attic(tmp_path) as attic:
+        desk, projects = attic.desk, attic.projects
+        november = ("team", "2026-11-01", "2026-12-01")
+        ids = []
+        for label in ("hush", "known"):
+            made = (await projects.create("team", [])).created_at
+            ids.append(await billed(desk, label))
+            ids.append(await billed(desk, label))
+            groups = await desk.usage.groups(*november, by="label", label="k", made=made)
+            if label == "hush":
+                assert [(group.key, group.runs) for group in groups] == [("hush", 2)]
+                await projects.delete("team")
+                await attic.tidied()
+                desk.hands.forward(1)
+        assert groups == [UsageTotal(BEFORE, 2 * 10**9, 2), UsageTotal("known", 2 * 10**9, 2)]
+        by_run = await desk.usage.groups(*november, by="run", made=made)
+        assert [group.key for group in by_run] == [BEFORE, *ids[2:]]
+        assert [group.runs for group in await desk.usage.groups(*november, by="day", made=made)] == [4]
+        assert (await desk.usage.total(*november)).runs == 4
+
+
+async def billed(desk: Desk, label: str) -> str:
+    """Carry out a run of the project for a second."""
+    spec = RunSpec(image="alpine", labels={"k": label})
+    (run,) = (await desk.runs.submit(Submission("team", [spec]))).runs
+    work = await desk.admit(run.id)
+    await desk.attempts.started(work, desk.hands.now(), **BEGAN)
+    assert await desk.attempts.finish(await desk.work(run.id), desk.ended(await desk.work(run.id)))
+    return run.id
 
 
 async def repeated(desk: Desk) -> None:
