@@ -1,7 +1,9 @@
 """The queue by projects: who may start as far as limits, budgets and fair turns go, and why one may not."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from runsd_sdk.project import ProjectLimits
@@ -35,25 +37,44 @@ class Turns:
         self._prices = prices
         self._clock = clock
         self._heads = Heads()
+        self._lines = 1  # how many there were the last time
 
     async def waiting(self, most: int) -> tuple[Sequence[Waiting], Sequence[Holding]]:
         """Return who may start, ``most`` at the most, in order of claim, and what all live runs hold."""
-        queues = await self._attempts.waiting(most, within=self.capacity)
+        # All lines together have ``most``: of many only the beginnings are read, of some of those the rest.
+        few = min(most, max(2, -(-2 * most // self._lines)))
+        queues = await self._attempts.waiting(few, within=self.capacity)
+        self._lines = max(1, len(queues))
         if not queues:
             self._heads.first_for_s((), _now_s())  # who was first is so no more: a retry has the same id
             return (), ()
         holding = await self._attempts.holding()
-        lines = [
-            self._line(
-                project,
-                await self._startable(project, queue, most),
-                [each for each in holding if each.project == project],
-            )
-            for project, queue in queues.items()
-            if await self._spent(project) is None
-        ]
-        first_for_s = self._heads.first_for_s(lines, _now_s())
-        return in_turn(lines, self.capacity, first_for_s, most=most), holding
+        of_project = defaultdict[str, list[Holding]](list)
+        for each in holding:
+            of_project[each.project].append(each)
+        lines: dict[str, Line] = {}
+        for project, queue in queues.items():
+            if await self._spent(project) is None:
+                startable = await self._startable(project, queue, most=most, read=few)
+                lines[project] = self._line(project, startable, of_project[project])
+        return await self._in_turn(lines, most=most, read=few), holding
+
+    async def _in_turn(self, lines: dict[str, Line], *, most: int, read: int) -> Sequence[Waiting]:
+        """Return the order of claim as if all lines had been read whole.
+
+        A line of which all is taken that was ``read`` is read on.
+        """
+        first_for_s = self._heads.first_for_s([*lines.values()], _now_s())
+        cut = {project for project, line in lines.items() if read == len(line.waiting) < most}
+        while True:
+            order = in_turn([*lines.values()], self.capacity, first_for_s, most=most)
+            taken = {run.id for run in order}
+            short = {project for project in cut if lines[project].waiting[-1].id in taken}
+            if not short:
+                return order
+            cut -= short
+            for project in short:
+                lines[project] = replace(lines[project], waiting=await self._read(project, most))
 
     async def held_back(self, run: Run) -> str | None:
         """Say in words what keeps a queued run's project from starting it; None if nothing does."""
@@ -63,17 +84,27 @@ class Turns:
         ceiling = _ceiling(self._projects.limits(run.project))
         return await self._spent(run.project) or ceiling.holds_back(asks, holds=held(mine), live=len(mine))
 
-    async def _startable(self, project: str, queue: Sequence[Waiting], most: int) -> Sequence[Waiting]:
+    async def _startable(
+        self, project: str, queue: Sequence[Waiting], *, most: int, read: int
+    ) -> Sequence[Waiting]:
         """Look further where those of a line that ask for more than its whole ceiling hide who does not."""
+        within = self._within(project)
+        if len(queue) < read or all(within.covers(run.asks) for run in queue):
+            return queue
+        return await self._read(project, most)
+
+    async def _read(self, project: str, most: int) -> Sequence[Waiting]:
+        """Return the beginning of a line, without those who ask for more than its whole ceiling."""
+        within = self._within(project)
+        return (await self._attempts.waiting(most, within=within, project=project)).get(project, ())
+
+    def _within(self, project: str) -> Resources:
         ceiling = _ceiling(self._projects.limits(project))
-        within = Resources(
+        return Resources(
             min(self.capacity.cpu_milli, ceiling.cpu_milli or self.capacity.cpu_milli),
             min(self.capacity.memory_bytes, ceiling.memory_bytes or self.capacity.memory_bytes),
             self.capacity.gpus,
         )
-        if len(queue) < most or all(within.covers(run.asks) for run in queue):
-            return queue
-        return (await self._attempts.waiting(most, within=within, project=project)).get(project, ())
 
     def _line(self, project: str, queue: Sequence[Waiting], holding: Sequence[Holding]) -> Line:
         ceiling = _ceiling(self._projects.limits(project))

@@ -155,6 +155,7 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
     for path in ("/v1/keys", f"/v1/keys/{key['id']}"):
         call("GET", path)
     call("DELETE", f"/v1/keys/{key['id']}")
+    call("POST", "/v1/logins")
     for path in ("/v1/volumes", f"/v1/volumes/{volume['id']}", "/v1/health", "/v1/info", "/metrics"):
         call("GET", path)
     for _ in range(2):
