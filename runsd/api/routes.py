@@ -38,7 +38,8 @@ class Route:
     """One method on one path. ``answer`` None: no JSON; ``media`` names what is answered besides.
 
     ``takes`` is the media type of a body that is no JSON: the handler reads it, piece by piece. ``access`` is
-    what its caller must have, in the project or, with ``host``, on the host as a whole.
+    what its caller must have, in the project or, with ``host``, on the host as a whole. What is not ``noted``
+    changes nothing that lasts, and the audit has no entry of it.
     """
 
     method: str
@@ -54,11 +55,12 @@ class Route:
     media: tuple[str, ...] = ()
     most_bytes: int = MIB
     keyed: bool = False
+    noted: bool = True
 
     @property
     def action(self) -> str | None:
         """What the audit calls what is done here, as in ``run.create``; None where nothing may be changed."""
-        if self.method == "GET":
+        if self.method == "GET" or not self.noted:
             return None
         noun, verb = self.handler.__module__.rpartition(".")[2], self.handler.__name__
         return f"{noun.removesuffix('s')}.{verb.removesuffix('_batch')}"
@@ -152,7 +154,7 @@ ROUTES: Final = (
     Route("GET", "/v1/keys", keys.page, key.KeyList, access=ADMIN),
     Route("GET", _KEY, keys.get, key.Key, access=ADMIN),
     Route("DELETE", _KEY, keys.delete, None, status=204, access=ADMIN),
-    Route("POST", "/v1/logins", logins.create, key.Login, status=201, access=READ),
+    Route("POST", "/v1/logins", logins.create, key.Login, status=201, access=READ, noted=False),
     Route("GET", "/v1/audit", audit.page, AuditList, query=audit.AuditQuery, access=ADMIN),
     Route("GET", "/v1/projects", projects.page, project.ProjectList, access=READ),
     Route(

@@ -128,7 +128,7 @@ def test_an_admin_of_a_project_is_nobody_elsewhere_and_on_the_host(team: Team) -
     assert not [token for token in team.tokens.values() if token in held.text]
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", "/", "/v1/openapi.json"])
+@pytest.mark.parametrize("path", ["/v1/nothing", "/nothing", "/v1/openapi.json"])
 def test_not_even_what_there_is_is_told_without_a_key(path: str, team: Team) -> None:
     source = next(SOURCES)
     refused(ask(team.where, "GET", path, source=source), 401)
