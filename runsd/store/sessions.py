@@ -24,9 +24,13 @@ insert into sessions (digest, key_id, uid, created_us, ends_us) values (:digest,
 """
 _DELETE = "delete from sessions where digest = :digest returning digest"
 _FORGET = "delete from sessions where ends_us <= :now"
-_COUNT = "select count(*) from sessions where key_id is :key and uid is :uid"
+_END_OLDEST = """
+delete from sessions where digest in (
+    select digest from sessions where key_id is :key and uid is :uid order by created_us desc limit -1 offset :most
+)
+"""
 _BYTES = 32
-_MOST_OF_ONE = 1000
+_MOST_OF_ONE = 100
 _MOST_LINKS = 1000
 
 
@@ -71,7 +75,7 @@ class Sessions:
         return person if ends > time.monotonic() else None
 
     async def create(self, person: Person, *, until_us: int | None = None) -> str:
-        """Begin a session, and return what its cookie holds. Raises Full where one person has very many."""
+        """Begin a session, and return what its cookie holds; of very many of one person the oldest ends."""
         token = secrets.token_urlsafe(_BYTES)
         now = self._clock()
         ends = min(now + LASTS_S * 1_000_000, until_us or 2**62)
@@ -79,9 +83,7 @@ class Sessions:
         def job(db: sqlite3.Connection) -> None:
             whose = {"key": person.key, "uid": person.uid}
             db.execute(_FORGET, {"now": now})
-            ((present,),) = db.execute(_COUNT, whose).fetchall()
-            if present >= _MOST_OF_ONE:
-                raise Full(f"cannot log in: you have {present} sessions; log out of some, or use another key")
+            db.execute(_END_OLDEST, {"most": _MOST_OF_ONE - 1, **whose})
             db.execute(_INSERT, {"digest": tokens.digest(token), "now": now, "ends": ends, **whose})
 
         await self._db.write(job, Step.CHANGE)
