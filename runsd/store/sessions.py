@@ -26,7 +26,8 @@ _DELETE = "delete from sessions where digest = :digest returning digest"
 _FORGET = "delete from sessions where ends_us <= :now"
 _END_OLDEST = """
 delete from sessions where digest in (
-    select digest from sessions where key_id is :key and uid is :uid order by created_us desc limit -1 offset :most
+    select digest from sessions where key_id is :key and uid is :uid
+    order by created_us desc limit -1 offset :most
 )
 """
 _BYTES = 32
