@@ -5,7 +5,7 @@ from typing import Final
 from runsd.access import Access
 from runsd.api.audit import AuditQuery
 from runsd.api.usage import UsageQuery
-from runsd.web import host, live, runs, settings, usage
+from runsd.web import details, host, live, runs, settings, usage
 from runsd.web.page import Page
 
 PAGES: Final = (
@@ -16,5 +16,6 @@ PAGES: Final = (
     Page("/settings", settings.index, access=Access.ADMIN),
     Page("/audit", settings.log, query=AuditQuery, access=Access.ADMIN),
     Page("/live", live.of_runs, query=live.LiveQuery),
+    Page("/runs/{id}", details.show),
     Page("/runs/{id}/live", live.of_run, query=live.LiveQuery),
 )
