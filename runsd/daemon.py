@@ -158,7 +158,7 @@ async def _serve(
         cap = settings.logs.max_bytes_per_attempt
         writer = LogWriter(logs_db, clock=clock, signals=signals, max_bytes=cap)
         host = settings.engine.host
-        usage = UsageMeter(engine, samples, host=host, instance=instance, clock=clock)
+        usage = UsageMeter(engine, samples, host=host, instance=instance, signals=signals, clock=clock)
         engine_here = host.startswith("unix://")
         secret_files = SecretFiles.placed(
             settings.secrets.directory, default_socket().parent / "secrets",
@@ -168,6 +168,7 @@ async def _serve(
         telemetry = Telemetry(
             logs_db, engine, data_dir=places.data_dir, live=attempts.live_attempt, mask_of=secrets.mask,
             networks=bridge.networks, settings=settings.telemetry, engine_here=engine_here, signals=signals,
+            clock=clock,
         )  # fmt: skip
         stack.push_async_callback(telemetry.close)
 

@@ -98,6 +98,7 @@ ROUTES: Final = (
         query=events.EventsQuery, media=(SSE,), access=READ,
     ),
     Route("GET", f"{_RUN}/metrics", runs.metrics, run.Metrics, access=READ),
+    Route("GET", f"{_RUN}/attempts", runs.attempts, run.RunAttempts, access=READ),
     Route("GET", f"{_RUN}/problems", programs.page, run.RunProblems, access=READ),
     Route("GET", f"{_RUN}/lock", programs.lock, None, media=(TEXT,), access=READ),
     Route("GET", f"{_RUN}/why", runs.why, run.Why, access=READ),

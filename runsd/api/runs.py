@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import structlog
 from pydantic import AfterValidator, AwareDatetime, Field, RootModel
 from runsd_sdk.fields import merged
-from runsd_sdk.run import Event, Metrics, Phase, Run, RunBatch, RunResult, Status, Why
+from runsd_sdk.run import Event, Metrics, Phase, Run, RunAttempts, RunBatch, RunResult, Status, Why
 from runsd_sdk.spec import RunSpec
 
 from runsd import intake
@@ -113,6 +113,11 @@ async def get(call: Call) -> Reply:
     return Reply(await call.services.runs.get(call.project, call.id))
 
 
+async def attempts(call: Call) -> Reply:
+    """Return a run's attempts."""
+    return Reply(RunAttempts(data=await call.services.runs.attempts(call.project, call.id)))
+
+
 async def wait(call: Call) -> Reply:
     """Return the run when it is over, or as it is when the time is up."""
     services = call.services
@@ -207,6 +212,7 @@ async def metrics(call: Call) -> Reply:
             requests=calls.requests if calls else None,
             tokens_in=calls.tokens_in if calls else None,
             tokens_out=calls.tokens_out if calls else None,
+            calls=list(await services.telemetry.calls(run.id)) if calls else [],
             named=[named(shown) for shown in told.shown()],
             named_truncated=told.more,
         )

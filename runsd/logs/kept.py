@@ -18,7 +18,8 @@ where run_id in (select value from json_each(:ids)) limit :limit
 """
 _OTHERS = """
 select 1 from samples where run_id in (select value from json_each(:ids))
-union all select 1 from telemetry where run_id in (select value from json_each(:ids)) limit 1
+union all select 1 from telemetry where run_id in (select value from json_each(:ids))
+union all select 1 from call_samples where run_id in (select value from json_each(:ids)) limit 1
 """
 _DROP_CHUNKS = "delete from chunks where id in (select value from json_each(:chunks))"
 _DROP_SAMPLES = """
@@ -30,6 +31,12 @@ delete from samples where (run_id, attempt, at_us) in (
 _DROP_TELEMETRY = """
 delete from telemetry where (run_id, attempt, kind, key) in (
     select run_id, attempt, kind, key from telemetry
+    where run_id in (select value from json_each(:ids)) limit :limit
+)
+"""
+_DROP_CALLS = """
+delete from call_samples where (run_id, attempt, at_us) in (
+    select run_id, attempt, at_us from call_samples
     where run_id in (select value from json_each(:ids)) limit :limit
 )
 """
@@ -58,7 +65,7 @@ class KeptLogs:
     async def run_ids(self, after: str, limit: int) -> list[str]:
         """Return the next ids, in their order, of runs of which something is kept."""
         found: set[str] = set()
-        for table in ("chunks", "samples", "telemetry"):
+        for table in ("chunks", "samples", "telemetry", "call_samples"):
             rows = await self._db.all(_RUN_IDS.format(table=table), {"after": after, "limit": limit})
             found |= {row["run_id"] for row in rows}
         return sorted(found)[:limit]
@@ -79,6 +86,7 @@ class KeptLogs:
             db.execute(_DROP_CHUNKS, {"chunks": json.dumps(chunks)})
             db.execute(_DROP_SAMPLES, {"ids": ids, "limit": _MOST_ROWS})
             db.execute(_DROP_TELEMETRY, {"ids": ids, "limit": _MOST_ROWS})
+            db.execute(_DROP_CALLS, {"ids": ids, "limit": _MOST_ROWS})
 
         await self._db.write(job, Step.FORGET_LOGS)
         return True

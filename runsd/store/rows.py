@@ -7,7 +7,18 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-from runsd_sdk.run import AttemptUsage, Event, Phase, Reason, Run, RunImage, RunLogs, RunUsage, Status
+from runsd_sdk.run import (
+    AttemptUsage,
+    Event,
+    Phase,
+    Reason,
+    Run,
+    RunAttempt,
+    RunImage,
+    RunLogs,
+    RunUsage,
+    Status,
+)
 from runsd_sdk.spec import RunSpec
 
 from runsd import billing
@@ -67,6 +78,23 @@ def run_of(row: Row, price_usd: Decimal, *, spec: RunSpec | None = None) -> Run:
         task_version=row["task_version"],
         scheduled_at=instant_or_none(row["scheduled_us"]),
         hostname=row["hostname"],
+    )
+
+
+def attempt_of(row: Row, price_usd: Decimal) -> RunAttempt:
+    """Return the public attempt of a row of ``attempts``."""
+    finished_us = row["ended_us"] if row["finished_us"] is None else row["finished_us"]
+    return RunAttempt(
+        attempt=row["number"],
+        created_at=instant(row["created_us"]),
+        started_at=instant_or_none(row["started_us"]),
+        finished_at=instant_or_none(finished_us),
+        reason=Reason(row["reason"]) if row["reason"] else None,
+        message=row["message"],
+        exit_code=row["exit_code"],
+        oom_killed=bool(row["oom_killed"]),
+        vcpu_seconds=billing.vcpu_seconds(row["nano_vcpu_s"]),
+        cost_usd=billing.money(billing.cost_usd(row["nano_vcpu_s"], price_usd)),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
-from runsd_sdk.run import Run, RunList
+from runsd_sdk.run import Run, RunAttempt, RunList
 from runsd_sdk.spec import RunSpec
 
 from runsd import acts
@@ -24,7 +24,7 @@ from runsd.store.idempotency import Key, keep, replayed
 from runsd.store.listing import RunFilter
 from runsd.store.programs import inherit_lock
 from runsd.store.projects import require_project, require_room
-from runsd.store.rows import fresh_run, run_of
+from runsd.store.rows import attempt_of, fresh_run, run_of
 from runsd.store.secrets import give_secrets
 from runsd.store.volumes import resolve_mounts
 
@@ -119,6 +119,12 @@ class Runs:
         if row is None:
             raise _unknown(id)
         return run_of(row, self._price_usd)
+
+    async def attempts(self, project: str, id: str) -> list[RunAttempt]:
+        """Return a run's attempts, the first one first. Raises Unknown."""
+        await self.get(project, id)
+        rows = await self._db.all(SQL["attempts"], {"id": id})
+        return [attempt_of(row, self._price_usd) for row in rows]
 
     async def page(self, wanted: RunFilter) -> RunList:
         """Return a page of runs, newest first.

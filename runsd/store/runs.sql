@@ -27,6 +27,9 @@ insert or ignore into run_volumes (run_id, volume_id) values (:run_id, :volume_i
 -- name: get
 select * from runs where id = :id and project = :project
 
+-- name: attempts
+select * from attempts where run_id = :id order by number
+
 -- name: many
 select * from runs where id in (select value from json_each(:ids)) order by id
 

@@ -14,7 +14,7 @@ from runsd.engine.cgroup import Cgroups, CgroupUsage
 from runsd.engine.port import Engine, EngineFacts, UsageSample
 from runsd.errors import EngineError, NotNow
 from runsd.logs.samples import Measured, Samples
-from runsd.signals import woken
+from runsd.signals import Signals, woken
 
 log = structlog.get_logger()
 
@@ -58,12 +58,15 @@ class Watched:
 class UsageMeter:
     """Measures every running attempt now and then, and each one finally."""
 
-    def __init__(self, engine: Engine, samples: Samples, *, host: str, instance: str, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, samples: Samples, *, host: str, instance: str, signals: Signals, clock: Clock
+    ) -> None:
         self._engine = engine
         self._samples = samples
         self._host = host
         self._cgroups: Cgroups | None = None
         self._instance = instance
+        self._signals = signals
         self._clock = clock
         self._watched: dict[str, Watched] = {}
         self._last: dict[str, Used] = {}
@@ -161,6 +164,8 @@ class UsageMeter:
             await self._samples.add(measured)
         except NotNow as failure:  # a series with a hole is no reason to stop
             log.warning("usage.not_stored", error=str(failure))
+            return
+        self._signals.notify(*{f"measured:{each.run_id}" for each in measured})
 
     async def _measure(self, due: Mapping[str, Watched]) -> list[Measured]:
         for watched in due.values():

@@ -6,14 +6,17 @@ Cumulative metrics tell it again with their next payload; spans do not.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
+from runsd_sdk.run import CallSample
 
+from runsd.clock import Clock, now_us
 from runsd.errors import NotNow, SecretsLocked
 from runsd.mask import Mask
 from runsd.telemetry.bucket import Bucket
+from runsd.telemetry.counting import Counted, Counting
 from runsd.telemetry.facts import Batch
 from runsd.telemetry.ledger import Attempt, Ledger
 from runsd.telemetry.rows import Row, RowKind, changes
@@ -44,6 +47,7 @@ class Opened:
     account: Account
     bucket: Bucket
     mask: Mask | None = None
+    counting: Counting = field(default_factory=Counting)
     held_bytes: int = 0
     unsaved: dict[tuple[RowKind, str], Row] = field(default_factory=dict)
 
@@ -58,10 +62,20 @@ class Opened:
 class Accounts:
     """The accounts of live attempts. ``serve`` stores what has changed."""
 
-    def __init__(self, ledger: Ledger, *, live: Live, mask_of: MaskOf) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        live: Live,
+        mask_of: MaskOf,
+        clock: Clock = now_us,
+        on_stored: Callable[[str], None] = lambda run_id: None,
+    ) -> None:
         self._ledger = ledger
         self._live = live
         self._mask_of = mask_of
+        self._clock = clock
+        self._on_stored = on_stored
         self._opened: dict[Attempt, Opened] = {}
         # Held while an account is read or stored, so that nobody goes on from what is about to change.
         self._lock = asyncio.Lock()
@@ -107,6 +121,10 @@ class Accounts:
         await self._flush([attempt for attempt in self._opened if attempt[0] == run_id])
         return await self._ledger.of_run(run_id)
 
+    async def calls(self, run_id: str) -> Sequence[CallSample]:
+        """Return how many calls of models a run had told of by and by. Raises NotNow."""
+        return await self._ledger.calls(run_id)
+
     async def serve(self) -> None:
         """Store what comes for as long as the daemon lives, and forget who has ended."""
         swept = time.monotonic()
@@ -143,17 +161,34 @@ class Accounts:
             changed = {
                 one: list(opened.unsaved.values()) for one, opened in present.items() if opened.unsaved
             }
+            counted = self._count(present if close else changed, close=close)
             try:
-                if changed:
-                    await self._ledger.write(changed)
+                if changed or counted:
+                    await self._ledger.write(changed, counted)
             except NotNow as failure:
                 log.warning("telemetry.not_stored", error=str(failure))
                 self._told.set()  # there is something to store still
+                for one in counted:
+                    self._opened[one].counting.last = None
                 return
+            for run_id, _ in changed:
+                self._on_stored(run_id)
             for one, opened in present.items():
                 opened.unsaved.clear()
                 if close and not opened.has_changed:
                     del self._opened[one]
+
+    def _count(self, attempts: Iterable[Attempt], *, close: bool) -> dict[Attempt, Counted]:
+        """Return what calls there were so far in those attempts whose turn it is, or which are over."""
+        now = self._clock()
+        found: dict[Attempt, Counted] = {}
+        for one in attempts:
+            opened = self._opened[one]
+            if close or opened.counting.due_us <= now:
+                counted = opened.counting.count(opened.account.totals(), now)
+                if counted is not None:
+                    found[one] = counted
+        return found
 
     async def _sweep(self) -> None:
         for attempt in list(self._opened):

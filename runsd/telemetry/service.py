@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runsd_sdk.host import TelemetryHealth
+from runsd_sdk.run import CallSample
 
+from runsd.clock import Clock
 from runsd.config import TelemetrySettings
 from runsd.engine.port import Engine
 from runsd.signals import Signals
@@ -36,9 +38,16 @@ class Telemetry:
         settings: TelemetrySettings,
         engine_here: bool,
         signals: Signals,
+        clock: Clock,
     ) -> None:
         self._tokens = Tokens.kept_in(data_dir)
-        self._accounts = Accounts(Ledger(logs_db), live=live, mask_of=mask_of)
+        self._accounts = Accounts(
+            Ledger(logs_db),
+            live=live,
+            mask_of=mask_of,
+            clock=clock,
+            on_stored=lambda run_id: signals.notify(f"measured:{run_id}"),
+        )
         self._receiver = Receiver(self._accounts, self._tokens)
         remembered = data_dir / _PORT_FILE
         self._listener = Listener(
@@ -71,6 +80,10 @@ class Telemetry:
     async def of_run(self, run_id: str) -> Account:
         """Return what all attempts of a run have told up to now. Raises NotNow."""
         return await self._accounts.of_run(run_id)
+
+    async def calls(self, run_id: str) -> Sequence[CallSample]:
+        """Return how many calls of models a run had told of by and by. Raises NotNow."""
+        return await self._accounts.calls(run_id)
 
     async def look(self) -> None:
         """Listen where the containers of the Engine that answers now can reach it."""

@@ -122,6 +122,7 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
         "/logs",
         "/events",
         "/metrics",
+        "/attempts",
         "/why",
         "/problems",
         "/lock",
@@ -133,7 +134,17 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
     call("POST", f"{here}/cancel")
     for id in (slow["id"], quick["id"]):
         call("GET", f"/v1/runs/{id}/wait")
-        for path in ("", "/logs", "/events", "/metrics", "/why", "/problems", "/lock", "/result"):
+        for path in (
+            "",
+            "/logs",
+            "/events",
+            "/metrics",
+            "/attempts",
+            "/why",
+            "/problems",
+            "/lock",
+            "/result",
+        ):
             call("GET", f"/v1/runs/{id}{path}")
     again = call("POST", f"/v1/runs/{quick['id']}/rerun", json={"name": "again"})
     assert again["rerunOf"] == quick["id"]

@@ -26,6 +26,13 @@ def test_a_run_that_keeps_failing_has_its_attempts_each_with_log_and_bill(daemon
     assert [line.attempt for line in usage.attempts] == [1, 2, 3]
     assert usage.duration_seconds == pytest.approx(sum(line.duration_seconds for line in usage.attempts))
     assert Decimal(usage.cost_usd) == sum(Decimal(line.cost_usd) for line in usage.attempts)
+    told = daemon.client.attempts(result.id).data
+    assert [(each.attempt, each.reason, each.exit_code) for each in told] == [
+        (n, Reason.EXITED, 4) for n in (1, 2, 3)
+    ]
+    assert [(each.started_at, each.finished_at, each.cost_usd) for each in told] == [
+        (line.started_at, line.finished_at, line.cost_usd) for line in usage.attempts
+    ]
     for earlier, later in zip(usage.attempts, usage.attempts[1:], strict=False):
         assert earlier.finished_at < later.started_at
     types = [event.type for event in daemon.client.events(result.id)]

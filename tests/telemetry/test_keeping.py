@@ -4,6 +4,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+from runsd.logs.kept import KeptLogs
 from runsd.mask import Mask
 from runsd.telemetry.accounts import Accounts
 from runsd.telemetry.ledger import Ledger
@@ -46,6 +47,38 @@ async def test_after_a_crash_cumulative_metrics_are_whole_and_nothing_is_told_tw
     told = await second.of_run(RUN)
     assert [one.amount.value for one in told.shown()] == [9]
     assert told.totals() == Totals(2, 20, 10)  # spans that were not stored are gone
+
+
+async def test_calls_are_counted_over_time_ever_more_seldom_and_finally(station: Station) -> None:
+    now = 1_000_000_000
+    stored: list[str] = []
+    accounts = Accounts(
+        Ledger(station.db), live=live, mask_of=no_mask, clock=lambda: now, on_stored=stored.append
+    )
+    for number in range(1, 41):
+        await accounts.add((RUN, 1), batch(span(number)))
+        await accounts.of_run(RUN)
+        now += 1_000_000
+    seconds = [each.time.timestamp() - 1000 for each in await accounts.calls(RUN)]
+    assert seconds == [0, 1, 3, 7, 15, 25, 35]
+    assert [each.requests for each in await accounts.calls(RUN)] == [1, 2, 4, 8, 16, 26, 36]
+    await accounts.final(RUN, 1)
+    last = (await accounts.calls(RUN))[-1]
+    assert (last.requests, last.tokens_in, last.tokens_out) == (40, 400, 200)
+    assert set(stored) == {RUN}
+
+
+async def test_calls_of_a_second_attempt_come_on_top_of_those_of_the_first(station: Station) -> None:
+    for attempt in (1, 2):
+        station.live[RUN] = attempt
+        await station.accounts.add((RUN, attempt), batch(span(1)))
+        await station.accounts.final(RUN, attempt)
+    assert [each.requests for each in await station.accounts.calls(RUN)] == [1, 2]
+    kept = KeptLogs(station.db)
+    assert await kept.run_ids("", 10) == [RUN]
+    await kept.forget(RUN)
+    assert await station.accounts.calls(RUN) == []
+    assert await kept.run_ids("", 10) == []
 
 
 async def test_attempts_and_runs_do_not_mix(station: Station) -> None:

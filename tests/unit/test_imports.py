@@ -28,8 +28,8 @@ PURE = {
     "runsd.cron", "runsd.fairness", "runsd.hook", "runsd.mask", "runsd.problems", "runsd.retry", "runsd.run",
     "runsd.schedule",
     *(f"runsd.telemetry.{room}" for room in (
-        "amounts", "bucket", "calls", "conventions", "environment", "exceptions", "facts", "reading", "rows",
-        "series", "sums", "veil", "view",
+        "amounts", "bucket", "calls", "conventions", "counting", "environment", "exceptions", "facts",
+        "reading", "rows", "series", "sums", "veil", "view",
     )),
 }  # fmt: skip
 BELOW = LEAVES | PURE | {"runsd_sdk"}

@@ -23,7 +23,7 @@ from runsd_sdk.host import Health, Info, Source, Usage
 from runsd_sdk.key import Login
 from runsd_sdk.link import Link
 from runsd_sdk.python import SourceSpec
-from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunProblems, RunResult, Why
+from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunAttempts, RunList, RunProblems, RunResult, Why
 
 
 class AsyncRunsClient:
@@ -273,6 +273,10 @@ class AsyncRunsClient:
     async def metrics(self, run_id: str) -> Metrics:
         """Return a run's samples and totals."""
         return await self._driver.ask(calls.metrics(run_id))
+
+    async def attempts(self, run_id: str) -> RunAttempts:
+        """Return a run's attempts, the first one first."""
+        return await self._driver.ask(calls.attempts(run_id))
 
     async def problems(self, run_id: str) -> RunProblems:
         """Return the exceptions that a run met, so far."""

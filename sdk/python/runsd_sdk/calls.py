@@ -20,6 +20,7 @@ from runsd_sdk.run import (
     LogEntry,
     Metrics,
     Run,
+    RunAttempts,
     RunBatch,
     RunList,
     RunProblems,
@@ -260,6 +261,11 @@ def follow_events(run_id: str | None = None, *, since: int | None = None) -> Fee
 def metrics(run_id: str) -> Call[Metrics]:
     """Ask for a run's samples and totals."""
     return _get(_run(run_id, "metrics"), Metrics)
+
+
+def attempts(run_id: str) -> Call[RunAttempts]:
+    """Ask for a run's attempts."""
+    return _get(_run(run_id, "attempts"), RunAttempts)
 
 
 def problems(run_id: str) -> Call[RunProblems]:

@@ -19,7 +19,7 @@ from runsd_sdk.keys import Keys
 from runsd_sdk.link import Link
 from runsd_sdk.projects import Projects
 from runsd_sdk.python import SourceSpec
-from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunList, RunProblems, RunResult, Why
+from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunAttempts, RunList, RunProblems, RunResult, Why
 from runsd_sdk.secrets import Secrets
 from runsd_sdk.tasks import Tasks
 from runsd_sdk.volumes import Volumes
@@ -259,6 +259,10 @@ class RunsClient:
     def metrics(self, run_id: str) -> Metrics:
         """Return a run's samples and totals."""
         return self._driver.ask(calls.metrics(run_id))
+
+    def attempts(self, run_id: str) -> RunAttempts:
+        """Return a run's attempts, the first one first."""
+        return self._driver.ask(calls.attempts(run_id))
 
     def problems(self, run_id: str) -> RunProblems:
         """Return the exceptions that a run met, so far."""

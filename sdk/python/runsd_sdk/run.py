@@ -56,6 +56,30 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "deadline_exceeded"
 
 
+class RunAttempt(Answer):
+    """One container that was started for a run, or was to be: ``started_at`` is None where none ever began.
+
+    ``finished_at`` and ``reason`` are None while it goes on.
+    """
+
+    attempt: int
+    created_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+    reason: Reason | None
+    message: str | None
+    exit_code: int | None
+    oom_killed: bool
+    vcpu_seconds: float
+    cost_usd: str
+
+
+class RunAttempts(Answer):
+    """The attempts of a run, the first one first."""
+
+    data: list[RunAttempt]
+
+
 class RunImage(Answer):
     """The image that was asked for, and the one that ran."""
 
@@ -208,6 +232,15 @@ class Sample(Answer):
     memory_bytes: int
 
 
+class CallSample(Answer):
+    """How many calls of models a run had told of by one instant, and their tokens, in all its attempts."""
+
+    time: Instant
+    requests: int
+    tokens_in: int
+    tokens_out: int
+
+
 class NamedMetric(Answer):
     """A metric that the run itself told by OpenTelemetry, over all its processes and attempts.
 
@@ -231,6 +264,7 @@ class Metrics(Answer):
     """A run's samples (attempt by attempt) and totals.
 
     ``requests``, ``tokens_in`` and ``tokens_out`` are of the run's calls of models; None: it told of none.
+    ``calls`` has them over time, each ten seconds or so.
     ``named_truncated`` says that it told of more than is kept.
     """
 
@@ -242,6 +276,7 @@ class Metrics(Answer):
     requests: int | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
+    calls: list[CallSample] = []
     named: list[NamedMetric] = []
     named_truncated: bool = False
 
