@@ -27,18 +27,8 @@ class LiveQuery(Query):
 
 async def of_runs(call: Call) -> web.StreamResponse:
     """Say when a run of the project has changed, or one has come."""
-    return await _follow(call, "events", None)
-
-
-async def of_run(call: Call) -> web.StreamResponse:
-    """Say when a run has changed, until it is over."""
-    await call.services.runs.get(call.project, call.id)
-    return await _follow(call, f"run:{call.id}", call.id)
-
-
-async def _follow(call: Call, topic: str, run_id: str | None) -> web.StreamResponse:
     async with streaming(call, SSE) as out:
-        async for newest in _news(call, topic, run_id):
+        async for newest in _news(call):
             if newest is None:
                 await out.keep_alive()
             else:
@@ -46,15 +36,19 @@ async def _follow(call: Call, topic: str, run_id: str | None) -> web.StreamRespo
     return out.response
 
 
-async def _news(call: Call, topic: str, run_id: str | None) -> AsyncIterator[int | None]:
-    """Yield the id of the newest event where there are new ones, and None where none has come for long."""
-    services = call.services
+def newest_known(call: Call) -> int:
+    """Return the newest event of which a page knows, or has been told since."""
     seen = call.request.headers.get("Last-Event-ID", "")
     query: LiveQuery = call.query
-    after = int(seen) if seen.isascii() and seen.isdecimal() and len(seen) < 19 else query.since
-    with services.signals.listening(topic, "draining") as changed:
+    return int(seen) if seen.isascii() and seen.isdecimal() and len(seen) < 19 else query.since
+
+
+async def _news(call: Call) -> AsyncIterator[int | None]:
+    """Yield the id of the newest event where there are new ones, and None where none has come for long."""
+    services, after = call.services, newest_known(call)
+    with services.signals.listening("events", "draining") as changed:
         while not services.draining.is_set():
-            newest = await services.events.newest(call.project, after=after, run_id=run_id)
+            newest = await services.events.newest(call.project, after=after)
             if newest is not None:
                 after = newest
                 yield newest

@@ -5,7 +5,7 @@ from typing import Final
 from runsd.access import Access
 from runsd.api.audit import AuditQuery
 from runsd.api.usage import UsageQuery
-from runsd.web import details, host, live, runs, settings, usage
+from runsd.web import details, host, live, metrics, problems, results, runs, settings, usage, watching
 from runsd.web.page import Page
 
 PAGES: Final = (
@@ -17,5 +17,8 @@ PAGES: Final = (
     Page("/audit", settings.log, query=AuditQuery, access=Access.ADMIN),
     Page("/live", live.of_runs, query=live.LiveQuery),
     Page("/runs/{id}", details.show),
-    Page("/runs/{id}/live", live.of_run, query=live.LiveQuery),
+    Page("/runs/{id}/problems", problems.show),
+    Page("/runs/{id}/results", results.show),
+    Page("/runs/{id}/metrics", metrics.show),
+    Page("/runs/{id}/live", watching.follow, query=live.LiveQuery),
 )

@@ -1,6 +1,7 @@
 """How values read on a page: durations, sizes, money, states. Pure."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -48,8 +49,10 @@ def money(usd: str | Decimal) -> str:
     return f"${value:.{max(2, 1 - value.adjusted())}f}"
 
 
-def number(value: float) -> str:
+def number(value: float | None) -> str:
     """Return a number with its thousands apart, and no more digits than tell something."""
+    if value is None or not math.isfinite(value):
+        return "-" if value is None else str(value)
     return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.3g}"
 
 
@@ -96,6 +99,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "money": money,
     "cores": cores,
     "number": number,
+    "epoch": datetime.timestamp,
     "exact": exact,
     "plain": plain,
     "pretty": pretty,

@@ -94,6 +94,7 @@ function mark(field, message) {
   const note = document.createElement("p");
   note.className = "field-error";
   note.id = `field-error-${(marks += 1)}`;
+  note.setAttribute("role", "alert");
   note.textContent = message;
   field.setAttribute("aria-invalid", "true");
   field.setAttribute("aria-errormessage", note.id);
