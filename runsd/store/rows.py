@@ -45,14 +45,13 @@ def fresh_run(values: Mapping[str, Any], spec: RunSpec, price_usd: Decimal) -> R
 def run_of(row: Row, price_usd: Decimal, *, spec: RunSpec | None = None) -> Run:
     """Return the public run of a row of ``runs``; ``spec`` saves reading the row's own."""
     spec = spec or RunSpec.model_validate_json(row["spec"])
-    stopping = row["stop_us"] is not None and row["phase"] != "finished"
     return Run(
         id=row["id"],
         project=row["project"],
         name=row["name"],
         labels=json.loads(row["labels"]),
         status=Status(row["status"]),
-        phase=Phase.STOPPING if stopping else Phase(row["phase"]),
+        phase=phase_of(row["phase"], row["stop_us"]),
         reason=Reason(row["reason"]) if row["reason"] else None,
         message=row["message"],
         exit_code=row["exit_code"],
@@ -96,6 +95,11 @@ def attempt_of(row: Row, price_usd: Decimal) -> RunAttempt:
         vcpu_seconds=billing.vcpu_seconds(row["nano_vcpu_s"]),
         cost_usd=billing.money(billing.cost_usd(row["nano_vcpu_s"], price_usd)),
     )
+
+
+def phase_of(phase: str, stop_us: int | None) -> Phase:
+    """Return the public phase of a run: one that has been asked to stop is stopping until it is over."""
+    return Phase.STOPPING if stop_us is not None and phase != "finished" else Phase(phase)
 
 
 def event_of(row: sqlite3.Row) -> Event:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from runsd_sdk.quantity import format_bytes
+from runsd_sdk.run import Status
 from runsd_sdk.spec import RunSpec
-from runsd_sdk.task import Hook, ScheduleSpec, Task, TaskVersion
+from runsd_sdk.task import Hook, ScheduleSpec, Task, TaskRun, TaskVersion
 
 from runsd import acts
 from runsd.clock import Clock, instant, instant_or_none
@@ -20,6 +21,7 @@ from runsd.sqlite import Sqlite, statements
 from runsd.store import hooks, schedules
 from runsd.store.idempotency import Key, keep, replayed
 from runsd.store.projects import require_project
+from runsd.store.rows import phase_of
 from runsd.store.specs import said_in, shown_spec
 from runsd.store.volumes import resolve_mounts
 
@@ -229,6 +231,7 @@ def _task(row: sqlite3.Row, now: int) -> Task:
         problem=problem,
         schedule=schedules.shown(row, now),
         webhook=_hook(row),
+        last_run=_last_run(row),
         created_at=instant(row["created_us"]),
         updated_at=instant(row["updated_us"]),
     )
@@ -239,6 +242,21 @@ def _hook(row: sqlite3.Row) -> Hook | None:
         return None
     last = instant_or_none(row["hook_last_us"])
     return Hook(secret=row["hook_secret"], created_at=instant(row["hook_us"]), last_delivery_at=last)
+
+
+def _last_run(row: sqlite3.Row) -> TaskRun | None:
+    if row["last_run"] is None:
+        return None
+    id, trigger, status, phase, stop_us, created_us, started_us, finished_us = json.loads(row["last_run"])
+    return TaskRun(
+        id=id,
+        trigger=trigger,
+        status=Status(status),
+        phase=phase_of(phase, stop_us),
+        created_at=instant(created_us),
+        started_at=instant_or_none(started_us),
+        finished_at=instant_or_none(finished_us),
+    )
 
 
 def _version(row: sqlite3.Row) -> TaskVersion:

@@ -7,11 +7,19 @@ on conflict (project, name) do nothing returning id
 insert into task_versions (task_id, number, spec, created_us) values (:id, :number, :spec, :now)
 
 -- name: list
-select * from tasks_now where project = :project order by name
+select t.*, (
+    select json_array(id, trigger, status, phase, stop_us, created_us, started_us, finished_us)
+    from runs where project = t.project and task = t.id order by id desc limit 1
+) as last_run
+from tasks_now t where t.project = :project order by t.name
 
 -- name: get
 -- No name begins as an id does.
-select * from tasks_now where project = :project and (id = :task or name = :task)
+select t.*, (
+    select json_array(id, trigger, status, phase, stop_us, created_us, started_us, finished_us)
+    from runs where project = t.project and task = t.id order by id desc limit 1
+) as last_run
+from tasks_now t where t.project = :project and (t.id = :task or t.name = :task)
 
 -- name: versions
 select number, spec, created_us from task_versions where task_id = :id order by number desc

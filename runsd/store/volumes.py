@@ -44,8 +44,16 @@ _DISCARD = f"""
 update volumes set deleting_us = :now
 where id = :id and deleting_us is null and id not in ({_USED}) returning id
 """
+_USERS = """
+select unfinished.id from (
+    select id from runs where phase = 'queued'
+    union all select id from runs where phase not in ('queued', 'finished')
+) unfinished join run_volumes u on u.run_id = unfinished.id and u.volume_id = :id
+order by unfinished.id limit :most
+"""
 _KEEP = "update volumes set deleting_us = null where id = :id"
 _FORGET = "delete from volumes where id = :id and deleting_us is not null"
+_NAMED = 3
 
 
 class Volumes:
@@ -97,8 +105,11 @@ class Volumes:
         """
         if not await self._change(_DISCARD, volume, Step.DISCARD_VOLUME):
             await self.get(volume.project, volume.id)  # somebody else may have removed it
+            users = [row["id"] for row in await self._db.all(_USERS, {"id": volume.id, "most": _NAMED + 1})]
+            named = ", ".join(users[:_NAMED]) + (", …" if len(users) > _NAMED else "")
             raise Conflicting(
-                f"cannot delete volume {volume.name!r}: runs that are not over use it; cancel or await them",
+                f"cannot delete volume {volume.name!r}: runs that are not over use it; "
+                f"cancel or await them{named and ': '}{named}",
                 code="volume_in_use",
             )
 

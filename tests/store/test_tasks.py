@@ -89,6 +89,18 @@ async def test_an_unknown_volume_is_refused_when_it_is_said_and_leaves_nothing(t
     assert await tasks.list(PROJECT) == [task]
 
 
+async def test_a_task_tells_its_newest_run(desk: Desk, tasks: Tasks) -> None:
+    task = (await tasks.create(PROJECT, "nightly", SPEC)).task
+    await desk.runs.submit(Submission(PROJECT, [SPEC]))  # of no task
+    for trigger in ("schedule", "manual"):
+        of_it = Submission(PROJECT, [SPEC], task=TaskRef(task.id, 1), trigger=trigger)
+        (run,) = (await desk.runs.submit(of_it)).runs
+    (task,) = await tasks.list(PROJECT)
+    assert task.last_run is not None
+    assert (task.last_run.id, task.last_run.trigger, task.last_run.phase) == (run.id, "manual", run.phase)
+    assert task == await tasks.get(PROJECT, "nightly")
+
+
 async def test_runs_and_their_bill_outlive_their_task(desk: Desk, tasks: Tasks) -> None:
     task = (await tasks.create(PROJECT, "nightly", SPEC)).task
     of_it = Submission(PROJECT, [SPEC], task=TaskRef(task.id, 7), trigger="manual")

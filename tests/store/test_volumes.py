@@ -49,7 +49,7 @@ async def test_a_volume_that_a_run_waits_for_or_uses_cannot_be_deleted(desk: Des
     live = await desk.running(volume_mounts=mounted(volume.id))
     used = await desk.volumes.get(PROJECT, "cache")
     assert used.live_runs == 2
-    with pytest.raises(Conflicting, match="runs that are not over use it") as caught:
+    with pytest.raises(Conflicting, match=f"them: {queued.id}, {live.id}$") as caught:
         await desk.volumes.discard(used)
     assert caught.value.code == "volume_in_use"
     await desk.runs.cancel(PROJECT, queued.id)

@@ -47,7 +47,17 @@ if TYPE_CHECKING:
     from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
     from runsd_sdk.secret import SecretUse
     from runsd_sdk.spec import Requests, Resources, Retries, RunSpec, VolumeMount
-    from runsd_sdk.task import CatchUp, Hook, NewHook, Overlap, Schedule, ScheduleSpec, Task, TaskVersion
+    from runsd_sdk.task import (
+        CatchUp,
+        Hook,
+        NewHook,
+        Overlap,
+        Schedule,
+        ScheduleSpec,
+        Task,
+        TaskRun,
+        TaskVersion,
+    )
     from runsd_sdk.unwrapping import unwrap
     from runsd_sdk.webhook import Delivery, Webhook, WebhookEvent
 
@@ -70,7 +80,7 @@ _HOME = {
     "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
     "secret": "SecretUse",
     "spec": "Requests Resources Retries RunSpec VolumeMount",
-    "task": "CatchUp Hook NewHook Overlap Schedule ScheduleSpec Task TaskVersion",
+    "task": "CatchUp Hook NewHook Overlap Schedule ScheduleSpec Task TaskRun TaskVersion",
     "unwrapping": "unwrap",
     "webhook": "Delivery Webhook WebhookEvent",
 }
@@ -142,6 +152,7 @@ __all__ = [
     "SourceSpec",
     "Status",
     "Task",
+    "TaskRun",
     "TaskVersion",
     "TooLarge",
     "Unauthorized",

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, model_validator
 
+from runsd_sdk.run import Phase, Status
 from runsd_sdk.spec import RunSpec
 from runsd_sdk.wire import Answer, Body, Instant
 
@@ -153,11 +154,24 @@ class Schedule(Answer):
     recent: list[ScheduledInstant] = []
 
 
+class TaskRun(Answer):
+    """A run of a task, in short."""
+
+    id: str
+    status: Status
+    phase: Phase
+    trigger: str
+    created_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+
+
 class Task(Answer):
     """A run that is saved under a name. ``version`` grows with each change of its spec.
 
     ``problem`` says what of a spec that was saved is refused by now: it starts nothing until that is changed,
     and ``spec`` is shown without it.
+    ``last_run`` is the newest of its runs, however it was started.
     """
 
     id: str
@@ -168,6 +182,7 @@ class Task(Answer):
     problem: str | None = None
     schedule: Schedule | None = None
     webhook: NewHook | Hook | None = None
+    last_run: TaskRun | None = None
     created_at: Instant
     updated_at: Instant
 
