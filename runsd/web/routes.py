@@ -5,7 +5,23 @@ from typing import Final
 from runsd.access import Access
 from runsd.api.audit import AuditQuery
 from runsd.api.usage import UsageQuery
-from runsd.web import details, host, live, metrics, problems, results, runs, settings, usage, watching
+from runsd.api.webhooks import DeliveriesQuery
+from runsd.web import (
+    details,
+    host,
+    live,
+    metrics,
+    problems,
+    results,
+    runs,
+    secrets,
+    settings,
+    tasks,
+    usage,
+    volumes,
+    watching,
+    webhooks,
+)
 from runsd.web.page import Page
 
 PAGES: Final = (
@@ -21,4 +37,13 @@ PAGES: Final = (
     Page("/runs/{id}/results", results.show),
     Page("/runs/{id}/metrics", metrics.show),
     Page("/runs/{id}/live", watching.follow, query=live.LiveQuery),
+    Page("/tasks", tasks.index),
+    Page("/tasks/{id}", tasks.show),
+    Page("/tasks/{id}/versions", tasks.versions),
+    Page("/schedule", tasks.preview, query=tasks.PreviewQuery, access=Access.WRITE),
+    Page("/volumes", volumes.index),
+    Page("/secrets", secrets.index),
+    Page("/webhooks", webhooks.index),
+    Page("/webhooks/{id}", webhooks.show, query=DeliveriesQuery),
+    Page("/webhooks/{id}/deliveries/{delivery}", webhooks.delivery),
 )

@@ -8,7 +8,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from runsd_sdk.run import Run
+from runsd_sdk.task import Task, TaskRun
 from runsd_sdk.wire import format_instant
+
+from runsd.web.timetable import in_words
 
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP: Final = 1024
@@ -76,8 +79,8 @@ def pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False)
 
 
-def program(run: Run) -> str:
-    """Return what a run carries out, in a line: its entrypoint, or its image and command."""
+def program(run: Run | Task) -> str:
+    """Return what a run or a task carries out, in a line: its entrypoint, or its image and command."""
     spec = run.spec
     if spec.python is not None:
         entry = spec.python.entrypoint
@@ -86,7 +89,7 @@ def program(run: Run) -> str:
     return " ".join([spec.reference, *(spec.command or spec.args or ())])
 
 
-def ran_s(run: Run) -> float | None:
+def ran_s(run: Run | TaskRun) -> float | None:
     """Return for how long a run that is over ran, in seconds; None where it never began, or goes on."""
     if run.started_at is None or run.finished_at is None:
         return None
@@ -105,4 +108,5 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "pretty": pretty,
     "program": program,
     "ran_s": ran_s,
+    "in_words": in_words,
 }

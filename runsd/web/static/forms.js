@@ -1,6 +1,7 @@
 // Forms that call the API: <form data-call="POST /v1/volumes" data-then="reload">. A field's name is its place
 // in the body, as in resources.requests.cpu; data-type says what its text stands for. What the API refuses is
-// said at its field. What is empty is left out, but where data-keep is said. A form with data-then="" is left to whoever hears runsd:done.
+// said at its field. What is empty is left out, but where data-keep is said; a name that ends with [] is one of a
+// list. A form with data-then="" is left to whoever hears runsd:done.
 import { follow } from "./actions.js";
 import { call } from "./api.js";
 
@@ -76,14 +77,15 @@ function put(body, name, value) {
   const last = parts.pop();
   let place = body;
   for (const part of parts) place = place[part] ??= {};
-  place[last] = value;
+  if (last.endsWith("[]")) (place[last.slice(0, -2)] ??= []).push(value);
+  else place[last] = value;
 }
 
 /** The field of a refused place: its own, or that of what it is a part of (a label's of labels). */
 function fieldAt(form, loc) {
   for (let length = loc.length; length > 0; length -= 1) {
     const name = loc.slice(0, length).join(".");
-    const field = [...form.elements].find((each) => each.name === name && !each.closest("[hidden]"));
+    const field = [...form.elements].find((each) => each.name.replace("[]", "") === name && !each.closest("[hidden]"));
     if (field) return field;
   }
   return null;
