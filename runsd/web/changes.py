@@ -3,9 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-_NOTHING: Final = object()
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +17,14 @@ class Change:
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
     """Return the fields that differ, by name; lists are told whole."""
-    return list(_differing(before, after, ()))
+    old, new = dict(_fields(before, ())), dict(_fields(after, ()))
+    names = sorted(old.keys() | new.keys())
+    return [Change(".".join(at), old.get(at), new.get(at)) for at in names if old.get(at) != new.get(at)]
 
 
-def _differing(before: Mapping[str, Any], after: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[Change]:
-    for key in sorted(before.keys() | after.keys()):
-        old, new = before.get(key, _NOTHING), after.get(key, _NOTHING)
-        if old == new:
-            continue
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from _differing(old, new, (*at, key))
+def _fields(said: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for key, value in said.items():
+        if isinstance(value, Mapping) and value:
+            yield from _fields(value, (*at, key))
         else:
-            yield Change(".".join((*at, key)), _told(old), _told(new))
-
-
-def _told(value: Any) -> str | None:
-    return None if value is _NOTHING else json.dumps(value, ensure_ascii=False)
+            yield (*at, key), json.dumps(value, ensure_ascii=False)
