@@ -43,9 +43,9 @@ def _parts(whole: int, each: int) -> bool:
 
 
 def _explained(fields: str) -> str | None:
-    from cronsim import CronSim  # most pages have no schedule
+    from cronsim import CronSim, CronSimError  # most pages have no schedule
 
     try:
         return CronSim(fields, _ANY).explain()
-    except ValueError:
+    except CronSimError:
         return None
