@@ -7,6 +7,7 @@ from typing import Final
 
 from runsd.cron import NICKNAMES
 
+_FIELDS: Final = 5
 _ANY: Final = datetime(2000, 1, 1)
 _MINUTES: Final = re.compile(r"\*/(?P<each>\d+) \* \* \* \*")
 _HOURLY: Final = re.compile(r"(?P<minute>\d+) (?:\*|\*/(?P<each>\d+)) \* \* \*")
@@ -16,6 +17,8 @@ _HOURLY: Final = re.compile(r"(?P<minute>\d+) (?:\*|\*/(?P<each>\d+)) \* \* \*")
 def in_words(cron: str) -> str:
     """Return when an expression names a time, or the expression itself where no words are known for it."""
     fields = " ".join(NICKNAMES.get(cron.strip().lower(), cron).split())
+    if len(fields.split()) != _FIELDS:
+        return cron
     return _every_minutes(fields) or _every_hours(fields) or _explained(fields) or cron
 
 
