@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import Page, expect
 
 from runsd.cli import secret
 from tests.web.axe import axe
@@ -48,7 +48,7 @@ def test_a_value_reaches_runs_exactly_and_no_page(inside: Page, web: Site, watch
     row.get_by_role("button", name="Replace").click()
     content = b"\xef\xbb\xbffrom a file\r\n\n"
     inside.get_by_label("or the content of a file").set_input_files(
-        FilePayload("value", "text/plain", content)
+        {"name": "value", "mimeType": "text/plain", "buffer": content}
     )
     expect(inside.get_by_label("Value")).to_be_focused()
     with inside.expect_navigation():

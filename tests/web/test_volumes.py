@@ -20,7 +20,7 @@ def test_a_volume_is_made_refused_to_be_deleted_while_it_is_used_and_deleted(
     inside.get_by_label("Labels").fill("who=<img src=x onerror=alert(1)>\nteam=ml")
     inside.get_by_role("button", name="Make the volume").click()
     row = inside.get_by_role("row", name="cache")
-    expect(row).to_contain_text("team=ml who=<img src=x onerror=alert(1)>", use_inner_text=True)
+    expect(row).to_contain_text("who=<img src=x onerror=alert(1)>")
     axe(inside)
     mounts = [{"volumeId": "cache", "mountPath": "/cache"}]
     run = web.daemon.submit("sleep", "600", volume_mounts=mounts)
