@@ -12,6 +12,7 @@ from runsd_sdk import Task
 
 from tests.web.axe import axe
 from tests.web.site import Site
+from tests.web.watch import Watch
 
 HOSTILE = (
     "<script>document.title='hacked'</script>\"><img src=x onerror=\"document.title='hacked'\">\u202e"
@@ -33,7 +34,7 @@ def test_a_task_is_started_from_the_list_and_its_runs_are_told_as_they_come(
     inside.goto("/p/default/tasks")
     row = inside.locator(f"#{task.id}")
     expect(row).to_contain_text("never")
-    row.get_by_role("button", name="Run nightly now").click()
+    row.get_by_role("button", name="Run now: nightly").click()
     expect(inside.get_by_role("status").get_by_text("A run of nightly has been started.")).to_be_visible()
     expect(row.get_by_text("succeeded")).to_be_visible()
     axe(inside)
@@ -48,14 +49,16 @@ def test_a_task_is_started_from_the_list_and_its_runs_are_told_as_they_come(
     inside.get_by_role("link", name="Versions").click()
     newest = inside.get_by_role("region", name="Version 2")
     expect(newest.locator("tbody tr")).to_have_text(
-        [re.compile("(?s)env.FOLD.*3"), re.compile("(?s)env.TEXT.*script")]
+        [re.compile("env.FOLD.*3", re.DOTALL), re.compile("env.TEXT.*script", re.DOTALL)]
     )
     expect(inside.get_by_role("region", name="Version 1")).to_contain_text("The first.")
     axe(inside)
     expect(inside).not_to_have_title("hacked")
 
 
-def test_a_schedule_is_told_before_it_is_saved_and_rests_when_paused(inside: Page, task: Task) -> None:
+def test_a_schedule_is_told_before_it_is_saved_and_rests_when_paused(
+    inside: Page, task: Task, watch: Watch
+) -> None:
     inside.goto(f"/p/default/tasks/{task.id}")
     inside.get_by_text("Start it by the clock").click()
     card = inside.get_by_role("region", name="Schedule")
@@ -83,6 +86,7 @@ def test_a_schedule_is_told_before_it_is_saved_and_rests_when_paused(inside: Pag
     inside.get_by_text("Change the schedule").click()
     card.get_by_label("Time zone").fill("Europe/Nowhere")
     card.get_by_role("button", name="Save").click()
+    watch.expect("422")
     expect(card.get_by_label("Time zone")).to_have_attribute("aria-invalid", "true")
 
 
