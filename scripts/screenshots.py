@@ -25,6 +25,11 @@ from runsd_sdk import RunsClient
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
 PAGES = [
     ("runs", "/p/default/runs"),
+    ("tasks", "/p/default/tasks"),
+    ("task", "/p/default/tasks/{task}"),
+    ("volumes", "/p/default/volumes"),
+    ("secrets", "/p/default/secrets"),
+    ("webhooks", "/p/default/webhooks"),
     ("usage", "/p/default/usage?by=label&label=team"),
     ("host", "/p/default/host"),
     ("settings", "/p/default/settings"),
