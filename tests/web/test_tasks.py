@@ -57,7 +57,7 @@ def test_a_task_is_started_from_the_list_and_its_runs_are_told_as_they_come(
 
 
 def test_a_schedule_is_told_before_it_is_saved_and_rests_when_paused(
-    inside: Page, task: Task, watch: Watch
+    inside: Page, web: Site, task: Task, watch: Watch
 ) -> None:
     inside.goto(f"/p/default/tasks/{task.id}")
     inside.get_by_text("Start it by the clock").click()
@@ -85,6 +85,12 @@ def test_a_schedule_is_told_before_it_is_saved_and_rests_when_paused(
     expect(times.locator("ol li")).to_have_count(5)
     inside.get_by_text("Change the schedule").click()
     card.get_by_label("Time zone").fill("Europe/Nowhere")
+    web.daemon.client.tasks.trigger(task.id)
+    expect(inside.locator("#runs tbody tr").get_by_text("succeeded")).to_be_visible()
+    expect(times.locator("time", has_text="UTC")).to_have_count(
+        0
+    )  # what came anew is in the reader's zone too
+    expect(card.get_by_label("Time zone")).to_have_value("Europe/Nowhere")
     card.get_by_role("button", name="Save").click()
     watch.expect("422")
     expect(card.get_by_label("Time zone")).to_have_attribute("aria-invalid", "true")
