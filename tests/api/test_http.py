@@ -43,7 +43,7 @@ def test_an_unknown_id_is_404_on_every_route(route: Route, id: str, daemon: Daem
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/", "/v1/run", "/v2/runs", "/v1/runs/", "/v1/runs/a/b", "//v1/runs"]
+    "path", ["/v1", "/v1/", "/v1/run", "/v2/runs", "/v1/runs/", "/v1/runs/a/b", "//v1/runs"]
 )
 def test_an_unknown_path_is_404_and_says_where_to_look(path: str, daemon: Daemon) -> None:
     assert "/v1/openapi.json" in refused(daemon.http.get(f"http://runsd{path}"), 404).detail
