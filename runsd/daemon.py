@@ -29,6 +29,7 @@ from runsd.keyring import Keyring
 from runsd.logs.capture import LogWriter
 from runsd.logs.database import open_logs
 from runsd.logs.kept import KeptLogs
+from runsd.logs.lines import Lines
 from runsd.logs.reader import LogReader
 from runsd.logs.samples import Samples
 from runsd.metrics import Metrics
@@ -288,6 +289,7 @@ async def _serve(
             hurry=lambda: not disk.enough, settings=settings.retention, metrics=metrics, signals=signals,
             clock=clock,
         )  # fmt: skip
+        reader = LogReader(logs_db)
         services = Services(
             settings=settings,
             capacity=capacity,
@@ -312,7 +314,8 @@ async def _serve(
             uploads=uploads,
             sources=sources,
             usage_lines=UsageLines(db),
-            logs=LogReader(logs_db),
+            logs=reader,
+            lines=Lines(reader),
             samples=samples,
             telemetry=telemetry,
             retention=retention,

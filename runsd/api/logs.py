@@ -14,22 +14,28 @@ from runsd.api.call import Call, Query
 from runsd.api.streams import KEEP_ALIVE_S, NDJSON, SSE, TEXT, Item, Streamed, streaming
 from runsd.engine.port import Stream
 from runsd.logs.entries import entries
-from runsd.logs.reader import Cursor, LogQuery, Part, Seen, missing_text
+from runsd.logs.reader import Cursor, LogQuery, Part, Seen
 from runsd.signals import woken
 
 _AT_ONCE = 1000
 _STREAMS: Final = {
+    "system": (Stream.SYSTEM,),
     "stdout": (Stream.STDOUT,),
     "stderr": (Stream.STDERR,),
     "all": (Stream.SYSTEM, Stream.STDOUT, Stream.STDERR),
 }
 
 
-class LogsQuery(Query):
-    """Which part of the log; without ``attempt`` all attempts in order."""
+class ViewQuery(Query):
+    """Which streams, and of which attempt; without ``attempt`` all attempts in order."""
 
-    stream: Literal["stdout", "stderr", "all"] = "all"
+    stream: Literal["stdout", "stderr", "system", "all"] = "all"
     attempt: Annotated[int, Field(ge=1, le=11)] | None = None
+
+
+class LogsQuery(ViewQuery):
+    """Which part of the log."""
+
     tail: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
     since: str | None = None
     until: str | None = None
@@ -41,7 +47,7 @@ async def read(call: Call) -> web.StreamResponse:
     asked: LogsQuery = call.query
     format = call.accepts(SSE, NDJSON, TEXT) or TEXT
     run = await call.services.runs.get(call.project, call.id)
-    query = LogQuery(call.id, asked.attempt, _STREAMS[asked.stream])
+    query = view_of(call)
     since = call.request.headers.get("Last-Event-ID") or asked.since
     until = Cursor.parse(asked.until) if asked.until else None
     if since is not None:
@@ -56,9 +62,19 @@ async def read(call: Call) -> web.StreamResponse:
     return out.response
 
 
-async def _remark_deleted(out: Streamed, at: datetime, since: Cursor, *, format: str) -> None:
+def view_of(call: Call) -> LogQuery:
+    """Return the streams and attempts that a request is about."""
+    asked: ViewQuery = call.query
+    return LogQuery(call.id, asked.attempt, _STREAMS[asked.stream])
+
+
+def deleted_text(at: datetime) -> str:
     """Say why there is nothing to read any more."""
-    text = f"[runsd: the output of this run was deleted on {at:%Y-%m-%d} by this host's retention]\n"
+    return f"[runsd: the output of this run was deleted on {at:%Y-%m-%d} by this host's retention]\n"
+
+
+async def _remark_deleted(out: Streamed, at: datetime, since: Cursor, *, format: str) -> None:
+    text = deleted_text(at)
     if format == TEXT:
         await out.bytes(text.encode())
     else:
@@ -104,6 +120,5 @@ async def _send_entries(out: Streamed, part: Part, until: Cursor | None) -> None
 
 
 async def _send_text(out: Streamed, part: Part) -> None:
-    if part.missing > 0:
-        await out.bytes(b"\n" + missing_text(part.missing, Stream(part.row["stream"])).encode())
-    await out.bytes(part.data)
+    for _, data in part.pieces:
+        await out.bytes(data)

@@ -14,6 +14,7 @@ from runsd.api import (
     events,
     hooks,
     keys,
+    lines,
     logins,
     logs,
     programs,
@@ -92,6 +93,11 @@ ROUTES: Final = (
     Route(
         "GET", f"{_RUN}/logs", logs.read, None,
         query=logs.LogsQuery, media=(TEXT, NDJSON, SSE), access=READ,
+    ),
+    Route("GET", f"{_RUN}/logs/lines", lines.page, run.LogLines, query=lines.LinesQuery, access=READ),
+    Route(
+        "GET", f"{_RUN}/logs/matches", lines.matches, run.LogMatches,
+        query=lines.MatchesQuery, access=READ,
     ),
     Route(
         "GET", f"{_RUN}/events", events.of_run, run.EventList,

@@ -10,6 +10,7 @@ from runsd.clock import Clock
 from runsd.config import Settings
 from runsd.engine.port import Engine
 from runsd.logs.kept import KeptLogs
+from runsd.logs.lines import Lines
 from runsd.logs.reader import LogReader
 from runsd.logs.samples import Samples
 from runsd.metrics import Metrics
@@ -73,6 +74,7 @@ class Services:
     sources: Sources
     usage_lines: UsageLines
     logs: LogReader
+    lines: Lines
     samples: Samples
     telemetry: Telemetry
     retention: Retention

@@ -12,6 +12,8 @@ from runsd.sqlite import Sqlite
 
 RESULT_BYTES = 1024**2
 _PAGE = 16
+# Small chunks are read more at a time: a page is a visit to another thread.
+_MOST_PAGE, _SMALL_BYTES = 64, 128 * 1024
 _BEYOND = 2**62
 _FORWARD = """
 select id, run_id, attempt, stream, at_byte, at_us, data from chunks
@@ -30,6 +32,11 @@ select at_byte + length(data) as ends from chunks
 where run_id = :run_id and attempt = :attempt and stream = :stream and at_byte < :at_byte
 order by at_byte desc limit 1
 """
+# Read from the index alone, however large the chunks are.
+_EXTENT = """
+select coalesce(max(id), 0) as newest, count(*) as rows, count(*) filter (where id <= :upto) as known
+from chunks where run_id = :run_id
+"""
 _LAST = """
 select at_byte, data from chunks
 where run_id = :run_id and attempt = :attempt and stream = :stream and at_byte < :before
@@ -44,14 +51,14 @@ class Cursor(NamedTuple):
     byte: int = 0
 
     @classmethod
-    def parse(cls, text: str) -> "Cursor":
-        """Read a cursor. Raises Refused for what was never handed out."""
+    def parse(cls, text: str, *, of: str = "since") -> "Cursor":
+        """Read a cursor, of a parameter. Raises Refused for what was never handed out."""
         chunk, _, byte = text.partition(".")
         if not (
             chunk.isdecimal() and byte.isdecimal() and chunk.isascii() and byte.isascii() and len(text) < 40
         ):
             remedy = "it is not a cursor; take one from an entry of this log"
-            raise Refused(f"cannot read from {text[:40]!r}: {remedy}", errors=[(("since",), remedy)])
+            raise Refused(f"cannot read from {text[:40]!r}: {remedy}", errors=[((of,), remedy)])
         return cls(min(int(chunk), _BEYOND), int(byte))
 
     def __str__(self) -> str:
@@ -90,12 +97,29 @@ class Part:
         return bytes(self.row["data"][self.start :])
 
     @property
+    def pieces(self) -> list[tuple[Stream, bytes]]:
+        """The bytes as a text shows them: behind a remark in a line of its own where some were not kept."""
+        stream = Stream(self.row["stream"])
+        if self.missing <= 0:
+            return [(stream, self.data)]
+        return [(Stream.SYSTEM, b"\n" + missing_text(self.missing, stream).encode()), (stream, self.data)]
+
+    @property
     def end(self) -> Cursor:
         """The place after them."""
         return Cursor(self.row["id"], len(self.row["data"]))
 
 
-_Asked = tuple[str, int | None, tuple[Stream, ...], int]
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many chunks a run has: the newest one's id, their number, and that of those up to a certain id."""
+
+    newest: int
+    rows: int
+    known: int
+
+
+_Asked = tuple[str, int | None, tuple[Stream, ...], int, int]
 Seen = dict[tuple[int, int], int]
 """Up to which byte a follower has read each stream of each attempt."""
 
@@ -114,9 +138,9 @@ class LogReader:
         Whoever follows gives ``seen`` to each walk, so that what was dropped in between is told exactly.
         """
         seen = {} if seen is None else seen
-        at = query.since
+        at, limit = query.since, _PAGE
         while True:
-            rows = await self._page(query, at.chunk)
+            rows = await self._page(query, at.chunk, limit)
             for row in rows:
                 start = at.byte if row["id"] == at.chunk else 0
                 key = (row["attempt"], row["stream"])
@@ -126,17 +150,19 @@ class LogReader:
                 seen[key] = row["at_byte"] + len(row["data"])
                 if start < len(row["data"]):
                     yield Part(row, start, missing)
-            if len(rows) < _PAGE:
+            if len(rows) < limit:
                 return
             at = Cursor(rows[-1]["id"] + 1, 0)
+            small = sum(len(row["data"]) for row in rows) <= _SMALL_BYTES
+            limit = min(2 * limit, _MOST_PAGE) if small else _PAGE
 
-    async def _page(self, query: LogQuery, from_id: int) -> list[sqlite3.Row]:
+    async def _page(self, query: LogQuery, from_id: int, limit: int) -> list[sqlite3.Row]:
         """Return the chunks from an id on.
 
         Who asks for the same at the same moment is answered together: all followers of a run are woken at
         once, and want what has just been stored.
         """
-        asked = (query.run_id, query.attempt, tuple(query.streams), from_id)
+        asked = (query.run_id, query.attempt, tuple(query.streams), from_id, limit)
         reading = self._asked.get(asked)
         if reading is None:
             reading = asyncio.create_task(self._read(asked, query), name="log-page")
@@ -147,7 +173,7 @@ class LogReader:
 
     async def _read(self, asked: _Asked, query: LogQuery) -> list[sqlite3.Row]:
         del self._asked[asked]  # whoever asks from now on may know of a commit that this will not see
-        return await self._db.all(_FORWARD, {**query.parameters(), "from_id": asked[-1]})
+        return await self._db.all(_FORWARD, {**query.parameters(), "from_id": asked[-2], "limit": asked[-1]})
 
     def _read_ended(self, reading: asyncio.Task[list[sqlite3.Row]]) -> None:
         self._reading.discard(reading)
@@ -164,6 +190,11 @@ class LogReader:
         given = {key: row[key] for key in ("run_id", "attempt", "stream", "at_byte")}
         before = await self._db.one(_BEFORE, given)
         return before["ends"] if before else 0
+
+    async def extent(self, run_id: str, *, upto: int) -> Extent:
+        """Return how many chunks a run has in all, and how many of those up to an id are still there."""
+        row = await self._db.one(_EXTENT, {"run_id": run_id, "upto": upto})
+        return Extent(row["newest"], row["rows"], row["known"]) if row else Extent(0, 0, 0)
 
     async def tail(self, query: LogQuery, lines: int) -> Cursor:
         """Return the place from which the last so many lines begin."""

@@ -208,6 +208,11 @@ def test_a_body_of_another_type_is_refused(type: str, daemon: Daemon) -> None:
         ("/v1/runs/run_1/logs", "tail=-1", "tail"),
         ("/v1/runs/run_1/logs", "tail=1000000000", "tail"),
         ("/v1/runs/run_1/logs", "follow=maybe", "follow"),
+        ("/v1/runs/run_1/logs/lines", "from=0", "from"),
+        ("/v1/runs/run_1/logs/lines", "count=1001", "count"),
+        ("/v1/runs/run_1/logs/lines", "beyond=here", "beyond"),
+        ("/v1/runs/run_1/logs/lines", "timeoutSeconds=601", "timeoutSeconds"),
+        ("/v1/runs/run_1/logs/matches", f"text={'x' * 1001}", "text"),
     ],
 )
 @pytest.mark.usefixtures("nothing_new")

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,7 +15,7 @@ from runsd import __version__
 from runsd.api.routes import ROUTES, Route
 from tests.api.bodies import body
 from tests.api.problem import refused
-from tests.daemon.harness import Daemon
+from tests.daemon.harness import GATE, Daemon, eventually
 
 GOOD = {"image": "runsd/busybox:1", "command": ["true"], "network": "none"}
 WITH_ID = [route for route in ROUTES if "{id}" in route.path]
@@ -150,6 +151,39 @@ def test_a_log_goes_on_behind_the_last_event_that_was_seen(over: Run, daemon: Da
         seen = headers | {"Last-Event-ID": entry["cursor"]}
         rest = [json.loads(line) for line in daemon.http.get(path, headers=seen).text.splitlines()]
         assert rest == entries[n + 1 :]
+
+
+def test_lines_of_a_log_are_read_by_number_and_as_they_come(daemon: Daemon) -> None:
+    handle = daemon.submit("sh", "-c", f"seq 1 300; echo err >&2; printf unfin; {GATE}echo ished")
+    path = f"/v1/runs/{handle.id}/logs/lines"
+
+    def read(place: str = path, **query: Any) -> Any:
+        answer = daemon.http.get(place, params={"stream": "stdout", **query})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def texts(answer: Any) -> list[tuple[int, str, bool]]:
+        return [
+            (line["number"], "".join(piece["text"] for piece in line["pieces"]), line["ended"])
+            for line in answer["data"]
+        ]
+
+    assert eventually(lambda: bool(read(count=0)["total"] == 301), within_s=60)
+    last = read(count=2, tail=True)
+    assert texts(last) == [(300, "300", True), (301, "unfin", False)]
+    assert (last["total"], last["complete"]) == (301, False)
+    assert texts(read(**{"from": 150, "count": 2})) == [(150, "150", True), (151, "151", True)]
+    same = read(beyond=last["end"], timeoutSeconds=0.1)
+    assert same["end"] == last["end"]
+    daemon.open_gate(handle.id)
+    more = read(**{"from": 301, "beyond": last["end"], "timeoutSeconds": 60})
+    assert texts(more)[0] == (301, "unfinished", True)
+    handle.wait(60)
+    over = read(stream="stderr", beyond=read(stream="stderr", count=0)["end"], timeoutSeconds=60)
+    assert (texts(over), over["complete"]) == ([(1, "err", True)], True)
+    found = read(f"/v1/runs/{handle.id}/logs/matches", text="UNFIN", at=200)
+    assert (found["count"], found["before"], found["following"]) == (1, 0, [301])
+    assert read(f"/v1/runs/{handle.id}/logs/matches", text="29", **{"from": 100})["count"] == 12
 
 
 def test_events_are_a_page_or_a_stream(over: Run, daemon: Daemon) -> None:

@@ -120,6 +120,8 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
         "",
         "/wait?timeoutSeconds=0",
         "/logs",
+        "/logs/lines",
+        "/logs/matches",
         "/events",
         "/metrics",
         "/attempts",
@@ -146,6 +148,8 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
             "/result",
         ):
             call("GET", f"/v1/runs/{id}{path}")
+        call("GET", f"/v1/runs/{id}/logs/lines?from=1&count=5&tail=true&stream=system")
+        call("GET", f"/v1/runs/{id}/logs/matches?text=x&at=2&from=1&attempt=1")
     again = call("POST", f"/v1/runs/{quick['id']}/rerun", json={"name": "again"})
     assert again["rerunOf"] == quick["id"]
     call("GET", f"/v1/runs/{again['id']}/wait")

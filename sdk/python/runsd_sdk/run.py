@@ -316,3 +316,57 @@ class LogEntry(Answer):
     def data(self) -> bytes:
         """The exact bytes that the program wrote."""
         return self.text.encode() if self.base64 is None else b64decode(self.base64)
+
+
+class LinePiece(Answer):
+    """What one stream wrote of a line. Bytes that are not UTF-8 are replaced; a text of the log has them.
+
+    ``omittedBytes`` were left out before it, for the line is long.
+    """
+
+    stream: str
+    text: str
+    omitted_bytes: int = 0
+
+
+class LogLine(Answer):
+    """A line of a log's text, without its newline: mostly one piece, or several where streams mixed.
+
+    ``time`` is when its beginning came, ``cursor`` the place behind it. The last line of a log may not have
+    ``ended``.
+    """
+
+    number: int
+    cursor: str
+    time: Instant
+    pieces: list[LinePiece]
+    ended: bool
+
+
+class LogLines(Answer):
+    """Lines by their numbers, from 1 on, as in the log's text.
+
+    ``total`` and ``end`` say how many there are and where the last one ends. ``complete``: no more will come.
+    There may be fewer than were asked for where they are long. ``missingBytes`` were not kept: when there are
+    more of these, lines behind the gap have other numbers.
+    """
+
+    data: list[LogLine]
+    total: int
+    end: str
+    complete: bool
+    missing_bytes: int
+
+
+class LogMatches(Answer):
+    """Lines of a log in which a text was found: how many, and how many of them before the line ``at``.
+
+    The numbers of the nearest are given: up to 1000 ``previous`` ones, in order, and as many from ``at`` on.
+    ``total`` says how many lines were searched, and those before.
+    """
+
+    count: int
+    before: int
+    previous: list[int]
+    following: list[int]
+    total: int
