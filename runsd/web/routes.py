@@ -4,12 +4,14 @@ from typing import Final
 
 from runsd.access import Access
 from runsd.api.audit import AuditQuery
+from runsd.api.logs import ViewQuery
 from runsd.api.usage import UsageQuery
 from runsd.api.webhooks import DeliveriesQuery
 from runsd.web import (
     details,
     host,
     live,
+    logs,
     metrics,
     problems,
     results,
@@ -33,6 +35,7 @@ PAGES: Final = (
     Page("/audit", settings.log, query=AuditQuery, access=Access.ADMIN),
     Page("/live", live.of_runs, query=live.LiveQuery),
     Page("/runs/{id}", details.show),
+    Page("/runs/{id}/logs", logs.show, query=ViewQuery),
     Page("/runs/{id}/problems", problems.show),
     Page("/runs/{id}/results", results.show),
     Page("/runs/{id}/metrics", metrics.show),
