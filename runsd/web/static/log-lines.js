@@ -19,12 +19,16 @@ export class Lines {
   #wanted = [1, 0];
   #loading = false;
   #stop = new AbortController();
+  #away = new AbortController();
 
   /** `told` is {more(log), anew(log), loaded(), lost(sentence or null), over(log)}. */
   constructor(run, view, told) {
     this.run = run;
     this.view = view;
     this.told = told;
+    // An answer that is awaited would be awaited for long where the network has gone.
+    const gone = () => (this.#away.abort(), (this.#away = new AbortController()));
+    addEventListener("offline", gone, { signal: this.#stop.signal });
   }
 
   /** The address of something about this view. */
@@ -34,7 +38,7 @@ export class Lines {
   }
 
   ask(place, parameters) {
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout((WAIT_S + 15) * 1000)]);
+    const signal = AbortSignal.any([this.#stop.signal, this.#away.signal, AbortSignal.timeout((WAIT_S + 15) * 1000)]);
     return call("GET", this.address(place, parameters), undefined, { signal });
   }
 

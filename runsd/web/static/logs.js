@@ -74,7 +74,8 @@ function lost(sentence) {
 
 function state() {
   const { total, complete } = lines;
-  at("state").textContent = `${total.toLocaleString()} ${total === 1 ? "line" : "lines"}${complete ? "" : ", and it goes on"}`;
+  section.style.setProperty("--digits", String(total).length);
+  at("state").textContent = !total ? "" : `${total.toLocaleString()} ${total === 1 ? "line" : "lines"}${complete ? "" : ", and it goes on"}`;
   box.hidden = !total;
   at("empty").hidden = total > 0;
   at("empty").textContent = complete ? "This run has written nothing here." : "Nothing has been written here yet. It is shown as soon as it is.";
