@@ -25,6 +25,11 @@ from runsd_sdk import RunsClient
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
 PAGES = [
     ("runs", "/p/default/runs"),
+    ("run", "/p/default/runs/{retried}"),
+    ("run-waiting", "/p/default/runs/{waiting}"),
+    ("run-problems", "/p/default/runs/{problems}/problems"),
+    ("run-results", "/p/default/runs/{python}/results"),
+    ("run-metrics", "/p/default/runs/{running}/metrics"),
     ("tasks", "/p/default/tasks"),
     ("task", "/p/default/tasks/{task}"),
     ("volumes", "/p/default/volumes"),
