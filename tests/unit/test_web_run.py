@@ -171,7 +171,7 @@ ValueError: said
 
 
 def test_frames_of_the_program_are_marked_with_their_code() -> None:
-    for frames in (["a.py:3 in main"], ["/workspace/a.py:3 in main"], []):
+    for frames in (["a.py:3 in main"], ["/workspace/a.py:9 in of_a_later_exception"], []):
         parts = marked(TRACE, frames)
         assert "".join(part.text for part in parts) == TRACE
         (own,) = [part.text for part in parts if part.own]
