@@ -83,13 +83,15 @@ def described(
     written = fields.plain(specfile.read(file)) if file else {}
     said = spec_fields(options)
     if image == SEPARATOR:
-        image, command = _after_separator(command or [], image_known="image" in written)
+        image, command = _after_separator(
+            command or [], image_known="image" in written or "python" in written
+        )
     if image is not None:
         said["image"] = image
     if words := command_line(command):
         said["command" if "command" in written else "args"] = words
     found = fields.merged(written, said)
-    if "image" not in found and image_needed:
+    if image_needed and "image" not in found and "python" not in found:
         raise typer.BadParameter("which image? name one, or a --file that does", param_hint="IMAGE")
     return found
 

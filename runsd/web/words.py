@@ -11,6 +11,7 @@ from runsd_sdk.run import Run
 from runsd_sdk.task import Task, TaskRun
 from runsd_sdk.wire import format_instant
 
+from runsd.web.copying import copied
 from runsd.web.timetable import in_words
 
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -109,4 +110,5 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "program": program,
     "ran_s": ran_s,
     "in_words": in_words,
+    "copied": copied,
 }

@@ -1,5 +1,6 @@
 """What is said on the command line becomes the fields of a RunSpec."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,13 @@ def test_a_spec_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(typer.BadParameter, match="spec"):
         described(None, None, SpecOptions(), file)
+
+
+def test_a_spec_file_may_have_a_python_program(tmp_path: Path) -> None:
+    program = {"python": {"entrypoint": {"module": "job"}}}
+    file = tmp_path / "spec"
+    file.write_text(json.dumps(program))
+    assert described(None, None, SpecOptions(), file) == program
 
 
 def test_a_run_needs_an_image() -> None:
