@@ -19,13 +19,18 @@ _PREFIX: Final = "/p/{project}"
 def add_pages(app: web.Application, services: Services) -> None:
     """Let an application that serves the API serve pages too."""
     logins = Logins(services)
-    served = [(f"{_PREFIX}{page.path}", serving(page, services)) for page in PAGES]
-    served += [("/", _home), (_PREFIX, _home), ("/login", logins.form)]
-    for path, serve in served:
-        app.router.add_get(path, serve)
+    served = [(page.method, f"{_PREFIX}{page.path}", serving(page, services)) for page in PAGES]
+    served += [
+        ("GET", path, serve) for path, serve in (("/", _home), (_PREFIX, _home), ("/login", logins.form))
+    ]
+    for method, path, serve in served:
+        if method == "GET":
+            app.router.add_get(path, serve)
+        else:
+            app.router.add_route(method, path, serve)
     app.router.add_post("/login", logins.log_in)
     app.router.add_post("/logout", logins.log_out)
-    app[FREE] |= {serve for _, serve in served} | {logins.log_in, logins.log_out} | statics.add(app)
+    app[FREE] |= {serve for _, _, serve in served} | {logins.log_in, logins.log_out} | statics.add(app)
 
 
 async def _home(request: web.Request) -> web.Response:

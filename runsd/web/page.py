@@ -28,13 +28,17 @@ View = Callable[[Call], Coroutine[Any, Any, Shown | web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a project, below ``/p/{project}``. ``access`` and ``host`` are as in the API's routes."""
+    """A page of a project, below ``/p/{project}``. ``access`` and ``host`` are as in the API's routes.
+
+    A page that is asked for by POST changes nothing; what it is about is in the body.
+    """
 
     path: str
     view: View
     query: type[Query] = NoQuery
     access: Access = Access.READ
     host: bool = False
+    method: str = "GET"
 
 
 async def ask(call: Call, handler: Handler, answer: type[A], query: Query | None = None) -> A:

@@ -13,6 +13,7 @@ from runsd.web import (
     live,
     logs,
     metrics,
+    new,
     problems,
     results,
     runs,
@@ -28,6 +29,8 @@ from runsd.web.page import Page
 
 PAGES: Final = (
     Page("/runs", runs.index, query=runs.IndexQuery),
+    Page("/new", new.form, query=new.FormQuery, access=Access.WRITE),
+    Page("/new/copy", new.copy, method="POST"),
     Page("/usage", usage.month, query=usage.MonthQuery),
     Page("/usage.csv", usage.table, query=UsageQuery),
     Page("/host", host.index),

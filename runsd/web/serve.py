@@ -89,7 +89,15 @@ def _common(request: web.Request, services: Services, caller: Caller, project: s
         "may": {access: caller.access.includes(access) for access in type(caller.access)},
         "request_token": request_token(token) if token else "",
         "hostname": services.hostname,
+        "api": address(request),
     }
+
+
+def address(request: web.Request) -> str:
+    """Return the address at which a page has reached the daemon, for those who will do so by other means."""
+    transport = request.transport
+    name = None if transport is None else transport.get_extra_info("sockname")
+    return f"unix://{name}" if isinstance(name, str) and name else f"{request.scheme}://{request.host}"
 
 
 def _to_login(request: web.Request) -> web.Response:

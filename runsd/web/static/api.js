@@ -14,7 +14,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Call a method on a path; return the decoded answer, null where there is none. Throws Refusal. */
+/** Call a method on a path, with JSON or a Blob as it is; return the decoded answer, null where there is none. Throws Refusal. */
 export async function call(method, path, body, { headers = {}, signal } = {}) {
   const options = {
     method,
@@ -22,7 +22,8 @@ export async function call(method, path, body, { headers = {}, signal } = {}) {
     credentials: "same-origin",
     headers: { "Runsd-Project": project(), "Runsd-Request-Token": said("runsd-request-token"), ...headers },
   };
-  if (body !== undefined) {
+  if (body instanceof Blob) options.body = body;
+  else if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }

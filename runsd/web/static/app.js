@@ -1,5 +1,6 @@
 // What every page has: times in the reader's zone, buttons and forms that call the API, keys.
 import "./actions.js";
+import "./copy.js";
 import "./forms.js";
 import "./keys.js";
 import { tell } from "./times.js";
