@@ -84,6 +84,7 @@ ROUTES: Final = (
     ),
     Route("GET", "/v1/runs", runs.page, run.RunList, query=runs.RunQuery, access=READ),
     Route("GET", _RUN, runs.get, run.Run, access=READ),
+    Route("GET", f"{_RUN}/batch", runs.batch, run.BatchState, access=READ),
     Route("PATCH", _RUN, runs.change, run.Run, spec.RunPatch, access=WRITE),
     Route("DELETE", _RUN, runs.delete, None, status=204, access=WRITE),
     Route("GET", f"{_RUN}/wait", runs.wait, run.Run, query=runs.WaitQuery, access=READ),

@@ -39,13 +39,20 @@ def _label(value: str) -> str:
 
 
 class RunQuery(Query):
-    """Which runs to list; ``status`` and ``label`` may be repeated."""
+    """Which runs to list; ``status`` and ``label`` may be repeated.
+
+    ``text`` is a part of the name, id, image, command or entrypoint; ``batch`` the id of a run: it and those
+    that were submitted together with it.
+    """
 
     status: list[Status] = []
     label: Annotated[list[Annotated[str, AfterValidator(_label)]], Field(max_length=64)] = []
+    text: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     name: str | None = None
     task: str | None = None
+    batch: Annotated[str, Field(max_length=64)] | None = None
     created_after: AwareDatetime | None = None
+    created_before: AwareDatetime | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
     cursor: Annotated[str, Field(max_length=64)] | None = None
 
@@ -94,6 +101,7 @@ async def rerun(call: Call) -> Reply:
 async def page(call: Call) -> Reply:
     """List runs, newest first."""
     query: RunQuery = call.query
+    batch = None if query.batch is None else await call.services.runs.batch(call.project, query.batch)
     task = None if query.task is None else await call.services.tasks.find(call.project, query.task)
     wanted = RunFilter(
         project=call.project,
@@ -101,7 +109,10 @@ async def page(call: Call) -> Reply:
         labels=[(key, value) for key, _, value in (label.partition("=") for label in query.label)],
         name=query.name,
         task=query.task if task is None else task.id,
+        text=query.text,
         created_after_us=micros(query.created_after) if query.created_after else None,
+        created_before_us=micros(query.created_before) if query.created_before else None,
+        among=None if batch is None else (batch.id, batch.last_id),
         limit=query.limit,
         cursor=query.cursor,
     )
@@ -116,6 +127,11 @@ async def get(call: Call) -> Reply:
 async def attempts(call: Call) -> Reply:
     """Return a run's attempts."""
     return Reply(RunAttempts(data=await call.services.runs.attempts(call.project, call.id)))
+
+
+async def batch(call: Call) -> Reply:
+    """Say how far the runs are that were submitted together with this one."""
+    return Reply(await call.services.runs.batch(call.project, call.id))
 
 
 async def wait(call: Call) -> Reply:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runsd.cli import durations, session
+from runsd.cli import durations, select, session
 from runsd.cli.options import JsonFlag, Labels, pairs
 
 if TYPE_CHECKING:
@@ -27,6 +27,18 @@ def ps(
         list[str] | None, typer.Option(metavar="S", help="Only with this status; may be repeated.")
     ] = None,
     label: Labels = None,
+    text: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="Only with this in name, id, image, command or entrypoint."),
+    ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Only what was submitted together with this run.",
+            autocompletion=select.complete,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only ids.")] = False,
     json: JsonFlag = False,
 ) -> None:
@@ -35,8 +47,10 @@ def ps(
     with session.connected() as client:
         from runsd.cli import output
 
-        if everything or number or status:
-            runs = list(islice(client.iterate(status=status, label=labels), number))
+        if everything or number or status or text or batch:
+            among = None if batch is None else select.run_id(client, batch)
+            matching = client.iterate(status=status, label=labels, text=text, batch=among)
+            runs = list(islice(matching, number))
         else:
             runs = _live_and_latest(client, labels)
         if json:

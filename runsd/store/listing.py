@@ -5,6 +5,7 @@ and looks each run up in the others. Where none is small the walk may find littl
 never meet, nothing), so it ends after so many runs, and the page with it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,18 +16,38 @@ from runsd.ids import earliest
 
 MOST_EXAMINED = 5000
 _AFTER_ALL_IDS = "~"
+# An id is made after the instant of creation is taken; where the clock was set back, ids stay ahead of it.
+_IDS_AHEAD_US = 86_400_000_000
+_TEXTS = (
+    "r.id",
+    "r.name",
+    "r.spec ->> '$.image'",
+    "(select group_concat(value, ' ') from json_each(r.spec, '$.command'))",
+    "(select group_concat(value, ' ') from json_each(r.spec, '$.args'))",
+    "r.spec ->> '$.python.entrypoint.file'",
+    "r.spec ->> '$.python.entrypoint.module'",
+    "r.spec ->> '$.python.entrypoint.function'",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs to list, newest first. ``cursor`` is the ``next_cursor`` of the page before."""
+    """Which runs to list, newest first. ``cursor`` is the ``next_cursor`` of the page before.
+
+    ``text`` is a part, whatever the case of ASCII letters, of what people know a run by: its name, id, image,
+    command or entrypoint. ``among`` are the first and the last id of runs that stand together. A run whose id
+    was more than a day ahead of the clock, for the clock was set back, is not found by ``created_before_us``.
+    """
 
     project: str
     statuses: Sequence[Status] = ()
     labels: Sequence[tuple[str, str]] = ()
     name: str | None = None
     task: str | None = None
+    text: str | None = None
     created_after_us: int | None = None
+    created_before_us: int | None = None
+    among: tuple[str, str] | None = None
     limit: int = 50
     cursor: str | None = None
 
@@ -65,6 +86,10 @@ def page(wanted: RunFilter, floors: Sequence[str | None]) -> Query:
     tests = ["r.project = :project", *map(_has, sets)]
     if wanted.created_after_us is not None:
         tests.append("r.created_us > :created_after")
+    if wanted.created_before_us is not None:
+        tests.append("r.created_us < :created_before")
+    if wanted.text is not None:
+        tests.append(f"({' or '.join(f'{text} like :text escape :escape' for text in _TEXTS)})")
     # Joined by cross join, the walk stays the outer loop; a row is read only when its run is in every set.
     rows = [
         f"select w.at, r.* from ({walk}) w cross join runs r on r.id = w.at where {' and '.join(tests)}"
@@ -123,18 +148,35 @@ def _merged(selects: Sequence[str]) -> str:
 
 
 def _given(wanted: RunFilter) -> dict[str, Any]:
-    after = wanted.created_after_us
+    oldest, end = _ends(wanted)
     given: dict[str, Any] = {
         "project": wanted.project,
         "name": wanted.name,
         "task": wanted.task,
-        "created_after": after,
-        "cursor": _AFTER_ALL_IDS if wanted.cursor is None else wanted.cursor,
-        "oldest": "" if after is None else earliest("run", after),
+        "text": None if wanted.text is None else "%" + re.sub("([%_!])", r"!\1", wanted.text) + "%",
+        "escape": "!",
+        "created_after": wanted.created_after_us,
+        "created_before": wanted.created_before_us,
+        "cursor": end,
+        "oldest": oldest,
     }
     for n, (key, value) in enumerate(_labels(wanted)):
         given |= {f"key{n}": key, f"value{n}": value}
     return given | {f"status{n}": status.value for n, status in enumerate(_statuses(wanted))}
+
+
+def _ends(wanted: RunFilter) -> tuple[str, str]:
+    """Return the oldest id of a walk, and the one before which it begins."""
+    oldest = [""]
+    ends = [_AFTER_ALL_IDS if wanted.cursor is None else wanted.cursor]
+    if wanted.created_after_us is not None:
+        oldest.append(earliest("run", wanted.created_after_us))
+    if wanted.created_before_us is not None:
+        ends.append(earliest("run", wanted.created_before_us + _IDS_AHEAD_US))
+    if wanted.among is not None:
+        oldest.append(wanted.among[0])
+        ends.append(wanted.among[1] + _AFTER_ALL_IDS)
+    return max(oldest), min(ends)
 
 
 def _labels(wanted: RunFilter) -> list[tuple[str, str]]:

@@ -2,13 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
 from runsd_sdk.run import (
     AttemptUsage,
+    BatchState,
     Event,
     Phase,
     Reason,
@@ -100,6 +101,21 @@ def attempt_of(row: Row, price_usd: Decimal) -> RunAttempt:
 def phase_of(phase: str, stop_us: int | None) -> Phase:
     """Return the public phase of a run: one that has been asked to stop is stopping until it is over."""
     return Phase.STOPPING if stop_us is not None and phase != "finished" else Phase(phase)
+
+
+def batch_of(rows: Sequence[Row]) -> BatchState:
+    """Return what a batch has come to, of rows that count its runs by status."""
+    counts = dict.fromkeys(Status, 0) | {Status(row["status"]): row["runs"] for row in rows}
+    over = all(status.terminal for status, runs in counts.items() if runs)
+    return BatchState(
+        id=min(row["first"] for row in rows),
+        last_id=max(row["last"] for row in rows),
+        created_at=instant(min(row["created_us"] for row in rows)),
+        finished_at=instant(max(row["finished_us"] for row in rows)) if over else None,
+        size=sum(counts.values()),
+        over=sum(runs for status, runs in counts.items() if status.terminal),
+        counts=counts,
+    )
 
 
 def event_of(row: sqlite3.Row) -> Event:

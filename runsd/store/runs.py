@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
-from runsd_sdk.run import Run, RunAttempt, RunList
+from runsd_sdk.run import BatchState, Run, RunAttempt, RunList
 from runsd_sdk.spec import RunSpec
 
 from runsd import acts
@@ -24,7 +24,7 @@ from runsd.store.idempotency import Key, keep, replayed
 from runsd.store.listing import RunFilter
 from runsd.store.programs import inherit_lock
 from runsd.store.projects import require_project, require_room
-from runsd.store.rows import attempt_of, fresh_run, run_of
+from runsd.store.rows import attempt_of, batch_of, fresh_run, run_of
 from runsd.store.secrets import give_secrets
 from runsd.store.volumes import resolve_mounts
 
@@ -125,6 +125,16 @@ class Runs:
         await self.get(project, id)
         rows = await self._db.all(SQL["attempts"], {"id": id})
         return [attempt_of(row, self._price_usd) for row in rows]
+
+    async def batch(self, project: str, id: str) -> BatchState:
+        """Return how far the runs are that were submitted together with this one. Raises Unknown."""
+        async with self._db.reading() as reader:
+            ends = list(await reader.execute_fetchall(SQL["batch_ends"], {"project": project, "id": id}))
+            if not ends:
+                raise _unknown(id)
+            given = {"project": project, "before": ends[0]["before"], "after": ends[0]["after"]}
+            rows = list(await reader.execute_fetchall(SQL["batch"], given))
+        return batch_of(rows)
 
     async def page(self, wanted: RunFilter) -> RunList:
         """Return a page of runs, newest first.

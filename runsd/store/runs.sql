@@ -29,6 +29,22 @@ select * from runs where id = :id and project = :project
 
 -- name: attempts
 select * from attempts where run_id = :id order by number
+-- name: batch_ends
+-- The runs of one submission were created at one instant, and their ids stand together.
+select coalesce((
+    select o.id from runs o indexed by runs_by_project
+    where o.project = r.project and o.id < r.id and o.created_us <> r.created_us order by o.id desc limit 1
+), '') as before, coalesce((
+    select o.id from runs o indexed by runs_by_project
+    where o.project = r.project and o.id > r.id and o.created_us <> r.created_us order by o.id limit 1
+), '~') as after
+from runs r where r.id = :id and r.project = :project
+
+-- name: batch
+select status, count(*) as runs, min(id) as first, max(id) as last, min(created_us) as created_us,
+    max(finished_us) as finished_us
+from runs indexed by runs_by_project where project = :project and id > :before and id < :after
+group by status
 
 -- name: many
 select * from runs where id in (select value from json_each(:ids)) order by id

@@ -263,3 +263,29 @@ async def test_a_forgotten_run_leaves_its_bill_and_its_events(desk: Desk) -> Non
     assert [line[0] for line in left["usage_lines"]] == [run.id]
     assert (await desk.told(run.id))[-1] == "run.deleted"
     assert (await desk.usage.total(PROJECT, "2026-11-01", "2026-12-01")).runs == 1
+
+
+async def test_a_batch_is_what_was_submitted_together_however_it_has_gone(desk: Desk) -> None:
+    before = await desk.submit()
+    made = await desk.submit_all(*({"labels": {"n": str(n)}} for n in range(4)))
+    after = await desk.submit()
+    first, last = made[0].id, made[-1].id
+    for run in made[:2]:
+        await desk.runs.cancel(PROJECT, run.id)
+    state = await desk.runs.batch(PROJECT, made[2].id)
+    assert (state.id, state.last_id, state.size, state.over, state.finished_at) == (first, last, 4, 2, None)
+    assert {status: n for status, n in state.counts.items() if n} == {Status.CANCELLED: 2, Status.PENDING: 2}
+    assert await listed(desk, among=(first, last)) == [run.id for run in made[::-1]]
+    assert await listed(desk, among=(first, last), statuses=[Status.CANCELLED]) == [made[1].id, made[0].id]
+    assert await listed(desk, among=(first, last), labels=[("n", "3")], cursor=last) == []
+    for run in made[2:]:
+        await desk.runs.cancel(PROJECT, run.id)
+    await desk.runs.forget(PROJECT, first)
+    ended = await desk.runs.batch(PROJECT, last)
+    assert (ended.size, ended.over, ended.id) == (3, 3, made[1].id)
+    assert ended.finished_at == (await desk.get(last)).finished_at
+    for single in (before, after):
+        assert (await desk.runs.batch(PROJECT, single.id)).size == 1
+    for project, id in ((PROJECT, first), ("other", last)):
+        with pytest.raises(Unknown):
+            await desk.runs.batch(project, id)

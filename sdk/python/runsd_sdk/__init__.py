@@ -44,7 +44,19 @@ if TYPE_CHECKING:
     from runsd_sdk.key import Key, KeyAccess, NewKey
     from runsd_sdk.project import Project, ProjectLimits
     from runsd_sdk.python import Entrypoint, GitSource, PythonSpec, SourceSpec
-    from runsd_sdk.run import Event, LogEntry, Metrics, Phase, Reason, Run, RunList, RunResult, Status, Why
+    from runsd_sdk.run import (
+        BatchState,
+        Event,
+        LogEntry,
+        Metrics,
+        Phase,
+        Reason,
+        Run,
+        RunList,
+        RunResult,
+        Status,
+        Why,
+    )
     from runsd_sdk.secret import SecretUse
     from runsd_sdk.spec import Requests, Resources, Retries, RunSpec, VolumeMount
     from runsd_sdk.task import (
@@ -77,7 +89,7 @@ _HOME = {
     "key": "Key KeyAccess NewKey",
     "project": "Project ProjectLimits",
     "python": "Entrypoint GitSource PythonSpec SourceSpec",
-    "run": "Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
+    "run": "BatchState Event LogEntry Metrics Phase Reason Run RunList RunResult Status Why",
     "secret": "SecretUse",
     "spec": "Requests Resources Retries RunSpec VolumeMount",
     "task": "CatchUp Hook NewHook Overlap Schedule ScheduleSpec Task TaskRun TaskVersion",
@@ -94,6 +106,7 @@ __all__ = [
     "AsyncRunsClient",
     "AuditEntry",
     "BadRequest",
+    "BatchState",
     "CatchUp",
     "Conflict",
     "DaemonUnreachable",

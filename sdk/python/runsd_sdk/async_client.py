@@ -23,7 +23,18 @@ from runsd_sdk.host import Health, Info, Source, Usage
 from runsd_sdk.key import Login
 from runsd_sdk.link import Link
 from runsd_sdk.python import SourceSpec
-from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunAttempts, RunList, RunProblems, RunResult, Why
+from runsd_sdk.run import (
+    BatchState,
+    Event,
+    LogEntry,
+    Metrics,
+    Run,
+    RunAttempts,
+    RunList,
+    RunProblems,
+    RunResult,
+    Why,
+)
 
 
 class AsyncRunsClient:
@@ -136,6 +147,10 @@ class AsyncRunsClient:
         """Return a run as it is now."""
         return await self._driver.ask(calls.get(run_id))
 
+    async def batch(self, run_id: str) -> BatchState:
+        """Return how far the runs are that were submitted together with one."""
+        return await self._driver.ask(calls.batch(run_id))
+
     async def list(
         self,
         *,
@@ -143,7 +158,10 @@ class AsyncRunsClient:
         label: Mapping[str, str] | None = None,
         name: str | None = None,
         task: str | None = None,
+        text: str | None = None,
+        batch: str | None = None,
         created_after: datetime | None = None,
+        created_before: datetime | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> RunList:
@@ -154,7 +172,10 @@ class AsyncRunsClient:
                 label=label,
                 name=name,
                 task=task,
+                text=text,
+                batch=batch,
                 created_after=created_after,
+                created_before=created_before,
                 limit=limit,
                 cursor=cursor,
             )
@@ -167,7 +188,10 @@ class AsyncRunsClient:
         label: Mapping[str, str] | None = None,
         name: str | None = None,
         task: str | None = None,
+        text: str | None = None,
+        batch: str | None = None,
         created_after: datetime | None = None,
+        created_before: datetime | None = None,
     ) -> AsyncGenerator[Run, None]:
         """Yield every run that matches, newest first, page by page."""
         return self._driver.iterate(
@@ -176,7 +200,10 @@ class AsyncRunsClient:
                 label=label,
                 name=name,
                 task=task,
+                text=text,
+                batch=batch,
                 created_after=created_after,
+                created_before=created_before,
                 link=self._link,
             )
         )

@@ -15,6 +15,7 @@ from runsd_sdk.key import Key, KeyList, KeySpec, Login, NewKey
 from runsd_sdk.project import Project, ProjectLimits, ProjectList, ProjectPatch, ProjectSpec
 from runsd_sdk.python import GitSource
 from runsd_sdk.run import (
+    BatchState,
     Event,
     EventList,
     LogEntry,
@@ -148,7 +149,10 @@ def list_runs(
     label: Mapping[str, str] | None = None,
     name: str | None = None,
     task: str | None = None,
+    text: str | None = None,
+    batch: str | None = None,
     created_after: datetime | None = None,
+    created_before: datetime | None = None,
     limit: int | None = None,
     cursor: str | None = None,
 ) -> Call[RunList]:
@@ -159,7 +163,10 @@ def list_runs(
     query += _query(
         name=name,
         task=task,
+        text=text,
+        batch=batch,
         createdAfter=format_instant(created_after) if created_after else None,
+        createdBefore=format_instant(created_before) if created_before else None,
         limit=limit,
         cursor=cursor,
     )
@@ -169,6 +176,11 @@ def list_runs(
 def get(run_id: str) -> Call[Run]:
     """Ask for one run."""
     return _get(_run(run_id), Run)
+
+
+def batch(run_id: str) -> Call[BatchState]:
+    """Ask how far the runs are that were submitted together with one."""
+    return _get(_run(run_id, "batch"), BatchState)
 
 
 def wait(run_id: str, *, timeout_s: float = LONG_POLL_S) -> Call[Run]:

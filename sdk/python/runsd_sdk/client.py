@@ -19,7 +19,18 @@ from runsd_sdk.keys import Keys
 from runsd_sdk.link import Link
 from runsd_sdk.projects import Projects
 from runsd_sdk.python import SourceSpec
-from runsd_sdk.run import Event, LogEntry, Metrics, Run, RunAttempts, RunList, RunProblems, RunResult, Why
+from runsd_sdk.run import (
+    BatchState,
+    Event,
+    LogEntry,
+    Metrics,
+    Run,
+    RunAttempts,
+    RunList,
+    RunProblems,
+    RunResult,
+    Why,
+)
 from runsd_sdk.secrets import Secrets
 from runsd_sdk.tasks import Tasks
 from runsd_sdk.volumes import Volumes
@@ -134,6 +145,10 @@ class RunsClient:
         """Return a run as it is now."""
         return self._driver.ask(calls.get(run_id))
 
+    def batch(self, run_id: str) -> BatchState:
+        """Return how far the runs are that were submitted together with one."""
+        return self._driver.ask(calls.batch(run_id))
+
     def list(
         self,
         *,
@@ -141,7 +156,10 @@ class RunsClient:
         label: Mapping[str, str] | None = None,
         name: str | None = None,
         task: str | None = None,
+        text: str | None = None,
+        batch: str | None = None,
         created_after: datetime | None = None,
+        created_before: datetime | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> RunList:
@@ -152,7 +170,10 @@ class RunsClient:
                 label=label,
                 name=name,
                 task=task,
+                text=text,
+                batch=batch,
                 created_after=created_after,
+                created_before=created_before,
                 limit=limit,
                 cursor=cursor,
             )
@@ -165,7 +186,10 @@ class RunsClient:
         label: Mapping[str, str] | None = None,
         name: str | None = None,
         task: str | None = None,
+        text: str | None = None,
+        batch: str | None = None,
         created_after: datetime | None = None,
+        created_before: datetime | None = None,
     ) -> Iterator[Run]:
         """Yield every run that matches, newest first, page by page."""
         return self._driver.iterate(
@@ -174,7 +198,10 @@ class RunsClient:
                 label=label,
                 name=name,
                 task=task,
+                text=text,
+                batch=batch,
                 created_after=created_after,
+                created_before=created_before,
                 link=self._link,
             )
         )

@@ -212,6 +212,22 @@ class RunBatch(Answer):
     data: list[Run]
 
 
+class BatchState(Answer):
+    """How far the runs of one request are: ``over`` of ``size`` have ended, ``counts`` says how.
+
+    ``id`` is that of the first of them, ``last_id`` that of the last; runs that were deleted since are not
+    counted. ``finished_at`` is when the last one ended.
+    """
+
+    id: str
+    last_id: str
+    created_at: Instant
+    finished_at: Instant | None
+    size: int
+    over: int
+    counts: dict[Status, int]
+
+
 class Why(Answer):
     """Why a run is where it is, in words, and what a person can do next."""
 
