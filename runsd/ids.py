@@ -26,3 +26,8 @@ def earliest(prefix: str, created_us: int) -> str:
     """Return what no id sorts before that was made at that instant or later."""
     ms = min(max(0, created_us // 1000), _LAST_MS)
     return f"{prefix}_{str(ULID.from_int(ms << 80)).lower()}"
+
+
+def made_us(id: str) -> int:
+    """Return when an id was made, in microseconds since the epoch, exact to the millisecond."""
+    return int(ULID.from_str(id.rpartition("_")[2].upper()).milliseconds) * 1000

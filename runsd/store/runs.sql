@@ -29,6 +29,7 @@ select * from runs where id = :id and project = :project
 
 -- name: attempts
 select * from attempts where run_id = :id order by number
+
 -- name: batch_ends
 -- The runs of one submission were created at one instant, and their ids stand together.
 select coalesce((

@@ -8,6 +8,7 @@ from runsd.api.logs import ViewQuery
 from runsd.api.usage import UsageQuery
 from runsd.api.webhooks import DeliveriesQuery
 from runsd.web import (
+    batches,
     details,
     host,
     live,
@@ -31,6 +32,7 @@ PAGES: Final = (
     Page("/runs", runs.index, query=runs.IndexQuery),
     Page("/new", new.form, query=new.FormQuery, access=Access.WRITE),
     Page("/new/copy", new.copy, method="POST"),
+    Page("/batches/{id}", batches.index, query=batches.BatchQuery),
     Page("/usage", usage.month, query=usage.MonthQuery),
     Page("/usage.csv", usage.table, query=UsageQuery),
     Page("/host", host.index),

@@ -75,6 +75,11 @@ def plain(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def local(instant: datetime | None) -> str:
+    """Return an instant as a field of a form has it, in UTC; nothing for none."""
+    return "" if instant is None else f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+
+
 def pretty(value: Any) -> str:
     """Return a value as JSON on several lines."""
     return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False)
@@ -94,6 +99,7 @@ def ran_s(run: Run | TaskRun) -> float | None:
     """Return for how long a run that is over ran, in seconds; None where it never began, or goes on."""
     if run.started_at is None or run.finished_at is None:
         return None
+    # The Engine takes both instants itself, and of what exits at once now and then in the wrong order.
     return max(0.0, (run.finished_at - run.started_at).total_seconds())
 
 
@@ -106,6 +112,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "epoch": datetime.timestamp,
     "exact": exact,
     "plain": plain,
+    "local": local,
     "pretty": pretty,
     "program": program,
     "ran_s": ran_s,

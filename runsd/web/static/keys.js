@@ -3,7 +3,7 @@ import { base } from "./api.js";
 import { toast } from "./toast.js";
 
 const PAGES = { r: "runs", n: "new", t: "tasks", v: "volumes", s: "secrets", u: "usage", h: "host" };
-const HELP = "g r runs · g n new run · g t tasks · g v volumes · g s secrets · g u usage · g h host · / search";
+const HELP = "g r runs · g n new run · g t tasks · g v volumes · g s secrets · g u usage · g h host · / search · in lists: j k next and previous, Enter opens, x selects";
 let going = false;
 
 document.addEventListener("keydown", (event) => {

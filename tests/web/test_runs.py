@@ -1,0 +1,234 @@
+"""The list of runs: live, filtered by its address, acted on in numbers, and quick on a long history."""
+
+import asyncio
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import docker
+import history
+import pytest
+from history import History
+from playwright.sync_api import Page, expect
+from runsd_sdk import RunsClient
+
+from runsd.ids import earliest
+from tests.api.tcp import ANY_PORT, address
+from tests.daemon.harness import Daemon
+from tests.web.axe import axe
+from tests.web.conftest import OpenPage
+from tests.web.site import Site
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> javascript:alert(3) \u202egnp"
+SMALL = {"requests": {"cpu": "0.1", "memory": "16Mi"}}
+RUNS = 100_000
+# Before it there are a few hundred runs of such a history.
+OLDEST = earliest("run", history.END - 364 * history.DAY)
+
+
+def spec(site: Site, command: str, **fields: Any) -> dict[str, Any]:
+    """Return a small run of a shell's command."""
+    image = site.daemon.image
+    return {"image": image, "command": ["sh", "-c", command], "resources": SMALL, **fields}
+
+
+def log_in(page: Page, site: Site) -> None:
+    """Come to the list of runs with a key."""
+    page.goto("/login?next=/p/default/runs")
+    page.get_by_label("API key").fill(site.key)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+
+
+def row(page: Page, run_id: str) -> Any:
+    return page.locator(f"tr#{run_id}")
+
+
+@pytest.fixture
+def client(web: Site) -> RunsClient:
+    return web.daemon.client
+
+
+def test_rows_come_change_and_end_while_one_looks_and_stay_where_they_are_under_a_selection(
+    page: Page, web: Site, client: RunsClient
+) -> None:
+    log_in(page, web)
+    expect(page.locator("[sse-connect]")).to_be_visible()
+    first = client.create(**spec(web, "until test -e /stop; do sleep 0.05; done", name="watched"))
+    expect(row(page, first.id)).to_contain_text("running")
+    top = row(page, first.id).bounding_box()
+    row(page, first.id).get_by_role("checkbox").check()
+    others = [client.create(**spec(web, "true", name=f"after-{n}")).id for n in range(3)]
+    expect(page.locator("#fresh")).to_have_text("3 new above: show")
+    assert row(page, first.id).bounding_box() == top
+    client.cancel(first.id)
+    expect(row(page, first.id)).to_contain_text("cancelled")
+    expect(row(page, first.id).get_by_role("checkbox")).to_be_checked()
+    page.locator("#fresh").click()
+    for other in others:
+        expect(row(page, other)).to_contain_text("succeeded")
+    expect(row(page, first.id).get_by_role("checkbox")).to_be_checked()
+
+
+def test_filters_are_in_the_address_and_every_hostile_text_is_only_text(
+    page: Page, web: Site, client: RunsClient
+) -> None:
+    hostile = client.create(**spec(web, f": {HOSTILE!r}", name=HOSTILE, labels={"evil": HOSTILE}))
+    plain = client.create(**spec(web, "exit 3", name="plain", labels={"team": "a&b=c", "fold": "1"}))
+    other = client.create(**spec(web, "true", name="plain", labels={"team": "a&b=c"}))
+    for handle in (hostile, plain, other):
+        handle.wait()
+    log_in(page, web)
+    expect(row(page, hostile.id)).to_contain_text("<script>alert(1)")
+    row(page, hostile.id).get_by_role("link", name="evil=").click()
+    expect(page.locator("a.chip")).to_contain_text("<img src=x")
+    expect(page.locator("tr[data-row]")).to_have_count(1)
+    axe(page)
+    page.get_by_role("link", name="Remove the filter label").click()
+    expect(row(page, plain.id)).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("PLAI")  # applied by itself
+    expect(row(page, hostile.id)).to_have_count(0)
+    page.locator("#statuses").get_by_text("failed").click()
+    expect(row(page, other.id)).to_have_count(0)
+    expect(row(page, plain.id)).to_contain_text("exited with code 3")
+    expect(page).to_have_url(re.compile(r"/runs\?text=PLAI&status=failed$"))
+    page.reload()
+    expect(page.locator("a.chip")).to_have_count(2)
+    page.get_by_text("Labels, task, time").click()
+    page.get_by_label("Label", exact=True).fill("team=a&b=c")
+    page.get_by_label("To", exact=True).fill("2999-12-31T23:59:59")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("a.chip")).to_have_count(4)
+    expect(page.locator("tr[data-row]")).to_have_count(1)
+    page.goto("/p/default/runs?label=nonsense&text=&status=")
+    expect(page.get_by_role("alert")).to_contain_text("write key=value")
+
+
+def test_a_batch_is_one_row_that_opens_and_its_failed_runs_are_run_again_together(
+    page: Page, web: Site, client: RunsClient
+) -> None:
+    fail = "case $N in 1|3) exit 1;; esac"
+    made = client.create_batch([spec(web, fail, name="sweep", env={"N": str(n)}) for n in range(6)])
+    for handle in made:
+        handle.wait()
+    log_in(page, web)
+    batch = page.locator(f"tr#batch-{made[0].id}")
+    expect(batch).to_contain_text("6 of 6 done")
+    expect(batch).to_contain_text("2 failed")
+    assert row(page, made[0].id).count() == 0
+    batch.get_by_role("link", name="Show the runs").click()
+    expect(row(page, made[0].id)).to_contain_text("succeeded")
+    order = page.locator("tr.member").evaluate_all("rows => rows.map(row => row.dataset.status)")
+    assert order == ["failed"] * 2 + ["succeeded"] * 4
+    batch.get_by_role("link", name="sweep × 6").click()
+    expect(page.get_by_role("heading", name="6 runs submitted together")).to_be_visible()
+    axe(page)
+    page.get_by_role("button", name="Run the 2 failed again").click()
+    page.get_by_role("button", name="Yes").click()
+    expect(page.locator("#told")).to_contain_text("2 started again")
+    again = {run.rerun_of for run in client.list(limit=2).data}
+    assert again == {made[1].id, made[3].id}
+
+
+def test_what_is_selected_by_keys_and_boxes_is_cancelled_and_told_what_was_refused(
+    page: Page, web: Site, client: RunsClient
+) -> None:
+    made = client.create_batch([spec(web, "sleep 600", name="long", stop_grace_seconds=0)] * 3)
+    single = client.create(**spec(web, "sleep 600", name="single", stop_grace_seconds=0))
+    gone = client.create(**spec(web, "true", name="gone"))
+    gone.wait()
+    log_in(page, web)
+    page.keyboard.press("j")
+    expect(page.locator(f"#open-{gone.id}")).to_be_focused()
+    page.keyboard.press("x")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    page.locator(f"#pick-batch-{made[0].id}").check()
+    expect(page.locator("#picked")).to_have_text("5 selected")
+    page.locator("#bulk").get_by_role("button", name="Cancel").click()
+    expect(page.locator("#confirm-text")).to_have_text("Cancel 4 runs?")  # gone is over
+    page.get_by_role("button", name="Yes").click()
+    expect(page.locator("#told")).to_contain_text("4 cancelled")
+    for handle in (single, *made):
+        assert handle.wait().status == "cancelled"
+    expect(page.locator("#bulk")).to_be_hidden()
+    row(page, gone.id).get_by_role("checkbox").check()
+    client.delete(gone.id)
+    row(page, single.id).get_by_role("checkbox").check()
+    page.locator("#bulk").get_by_role("button", name="Run again").click()
+    page.get_by_role("button", name="Yes").click()
+    expect(page.locator("#told")).to_contain_text("1 started again, 1 refused")
+    expect(page.locator("#told")).to_contain_text(f"there is no run '{gone.id}'")
+    for run in client.list(name="single", limit=1).data:
+        client.cancel(run.id)
+
+
+@pytest.fixture(scope="module")
+def grown(
+    tmp_path_factory: pytest.TempPathFactory,
+    docker_client: docker.APIClient,
+    engine_host: str,
+    busybox_image: str,
+    instances: set[str],
+) -> Iterator[Site]:
+    """A daemon on a long history, in which a thousand runs not far from the newest came together."""
+    directory: Path = tmp_path_factory.mktemp("history")
+    (directory / "data").mkdir()
+    database = directory / "data" / "runsd.db"
+    asyncio.run(history.make(database, History(RUNS)))
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute(
+            "update runs set created_us = 1 where id in (select id from runs order by id desc limit 1000 offset 60)"
+        )
+    kept = {f"RUNSD_RETENTION__{what}": "0" for what in ("RUNS_DAYS", "EVENTS_DAYS", "MAX_RUNS", "MAX_EVENTS")}
+    settings = {**kept, **ANY_PORT}
+    with Daemon(directory, docker_client, engine_host, image=busybox_image, **settings) as daemon:
+        instances.add(daemon.instance)
+        key = daemon.client.keys.create("browser").token
+        yield Site(daemon, f"http://{address(daemon)}", key)
+
+
+def test_a_long_history_is_leafed_through_and_no_page_takes_much_longer_than_the_first(
+    grown: Site, open_page: OpenPage
+) -> None:
+    page = open_page(grown)
+    log_in(page, grown)
+    expect(page.locator("tr[data-row]")).to_have_count(50)
+    page.get_by_role("link", name="Older").click()
+    expect(page.locator("tr.batch")).to_contain_text("1000 of 1000 done")
+    expect(page.locator("tr[data-row]")).to_have_count(50)
+    page.get_by_role("link", name="Newest").click()
+    expect(page).to_have_url(re.compile("/runs$"))
+    page.get_by_label("Part of a name").fill("nobody has this")
+    expect(page.locator("#list")).to_contain_text("None found yet")
+    page.get_by_role("link", name="Look further back").click()
+    expect(page.locator("#list")).to_contain_text("Looked at the runs back to")
+
+    ids = [run.id for run in grown.daemon.client.list(limit=1000, cursor=OLDEST).data]
+    assert leafed(grown, ids[0]) == ids[1:]
+    places = {"first": "", "middle": "?cursor=run_01jz", "last": f"?cursor={ids[-60]}"}
+    took = {name: min(seconds(grown, query) for _ in range(5)) for name, query in places.items()}
+    assert max(took.values()) < 5 * took["first"], took
+
+
+def leafed(site: Site, cursor: str) -> list[str]:
+    """Return the runs that pages show when one goes on to the end."""
+    path, seen = f"/p/default/runs?cursor={cursor}", []
+    while path:
+        text = site.daemon.http.get(path).text
+        seen += re.findall(r'<tr id="(run_\w+)"', text)
+        found = re.search(r'rel="next" href="([^"]+)"', text)
+        path = unescape(found[1]) if found else ""
+    return seen
+
+
+def seconds(site: Site, query: str) -> float:
+    began = time.perf_counter()
+    assert site.daemon.http.get(f"/p/default/runs{query}").status_code == 200
+    return time.perf_counter() - began
