@@ -5,6 +5,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from html import unescape
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.daemon.harness import Daemon
 from tests.web.axe import axe
 from tests.web.conftest import OpenPage
 from tests.web.site import Site
+from tests.web.watch import Watch
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> javascript:alert(3) \u202egnp"
 SMALL = {"requests": {"cpu": "0.1", "memory": "16Mi"}}
@@ -137,7 +139,7 @@ def test_a_batch_is_one_row_that_opens_and_its_failed_runs_are_run_again_togethe
 
 
 def test_what_is_selected_by_keys_and_boxes_is_cancelled_and_told_what_was_refused(
-    page: Page, web: Site, client: RunsClient
+    page: Page, web: Site, client: RunsClient, watch: Watch
 ) -> None:
     made = client.create_batch([spec(web, "sleep 600", name="long", stop_grace_seconds=0)] * 3)
     single = client.create(**spec(web, "sleep 600", name="single", stop_grace_seconds=0))
@@ -160,6 +162,7 @@ def test_what_is_selected_by_keys_and_boxes_is_cancelled_and_told_what_was_refus
     expect(page.locator("#bulk")).to_be_hidden()
     row(page, gone.id).get_by_role("checkbox").check()
     client.delete(gone.id)
+    watch.expect("404")
     row(page, single.id).get_by_role("checkbox").check()
     page.locator("#bulk").get_by_role("button", name="Run again").click()
     page.get_by_role("button", name="Yes").click()
@@ -181,7 +184,8 @@ def grown(
     directory: Path = tmp_path_factory.mktemp("history")
     (directory / "data").mkdir()
     database = directory / "data" / "runsd.db"
-    asyncio.run(history.make(database, History(RUNS)))
+    with ThreadPoolExecutor(1) as other:  # Playwright's loop runs in this thread
+        other.submit(asyncio.run, history.make(database, History(RUNS))).result()
     with closing(sqlite3.connect(database)) as db, db:
         db.execute(
             "update runs set created_us = 1 where id in (select id from runs order by id desc limit 1000 offset 60)"

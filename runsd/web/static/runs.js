@@ -217,7 +217,7 @@ document.addEventListener("keydown", (event) => {
 const form = document.getElementById("filters");
 if (form) {
   const two = (number) => String(number).padStart(2, "0");
-  for (const note of form.querySelectorAll("[data-utc]")) note.hidden = true;
+  for (const note of form.querySelectorAll("[data-utc]")) note.remove();
   for (const field of form.querySelectorAll("input[type=datetime-local]")) {
     if (!field.value) continue;
     const at = new Date(`${field.value}Z`);
