@@ -56,7 +56,8 @@ async def index(call: Call) -> Shown:
     since = await call.services.events.last_id()
     found = _Found([], None) if query.wrong else await _find(call, query)
     path = call.request.path
-    newest = found.rows[0].run.id if found.rows and query.cursor is None else query.newest
+    top = await _newest(call, query, found)
+    newest = query.newest or top
     shown_all = query.wrong is None and len(found.rows) < _ROWS
     values = {
         "since": since,
@@ -69,7 +70,7 @@ async def index(call: Call) -> Shown:
         "first": query.address(path),
         "older": _older(query, path, found.next_cursor, newest),
         "looked_to": _looked_to(found.next_cursor) if shown_all else None,
-        "newer": query.cursor is not None and await _newest(call, query) not in (None, newest),
+        "newer": top not in (None, newest),
     }
     return Shown("runs.html", values)
 
@@ -128,6 +129,9 @@ def _looked_to(cursor: str | None) -> datetime | None:
     return None if cursor is None else instant(made_us(cursor))
 
 
-async def _newest(call: Call, query: Filters) -> str | None:
+async def _newest(call: Call, query: Filters, found: _Found) -> str | None:
+    """Return which run is at the top of the first page."""
+    if query.cursor is None or query.wrong:
+        return found.rows[0].run.id if found.rows else None
     page = await ask(call, runs.page, RunList, query.asked(cursor=None, limit=1))
     return page.data[0].id if page.data else None

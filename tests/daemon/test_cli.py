@@ -152,6 +152,8 @@ def test_json_is_one_document_of_what_the_api_answers(daemon: Daemon) -> None:
         assert [each["name"] for each in volumes if each["id"] == volume.id] == ["documented-volume"]
     listed = json.loads(answer(daemon, "ps", "-a", "-l", "kind=json", "--json"))
     assert [(each["id"], each["exitCode"]) for each in listed] == [(done.id, 6)]
+    found = answer(daemon, "ps", "--text", "EXIT 6", "--batch", "documented", "-l", "kind=json", "-q")
+    assert found == f"{done.id}\n"
     assert json.loads(answer(daemon, "show", "documented", "--json"))["id"] == done.id
     assert json.loads(answer(daemon, "why", done.id, "--json"))["reason"] == "exited"
     assert json.loads(answer(daemon, "result", done.id, "--json"))["exitCode"] == 6

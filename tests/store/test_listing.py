@@ -130,7 +130,9 @@ def test_a_page_walks_one_index_in_order_and_sorts_nothing(wanted: RunFilter, fe
             floors = [None if i == n else "run_0" for i in range(4)]
             for query in (listing.floors(wanted), listing.page(wanted, floors)):
                 plan = [row[3] for row in db.execute(f"explain query plan {query.sql}", query.given)]
-                assert not [step for step in plan if re.match("SCAN (?!CONSTANT|json_each)|USE TEMP", step)], plan
+                assert not [
+                    step for step in plan if re.match("SCAN (?!CONSTANT|json_each)|USE TEMP", step)
+                ], plan
 
 
 async def all_pages(path: Path, wanted: RunFilter) -> list[RunList]:

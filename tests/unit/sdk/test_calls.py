@@ -161,14 +161,18 @@ def test_spread_lays_each_override_over_the_common_fields() -> None:
 def test_filters_of_a_list() -> None:
     after = datetime(2026, 11, 22, tzinfo=UTC)
     call = calls.list_runs(
-        status=["failed", "timeout"], label={"a": "1", "b": "2"}, created_after=after, limit=5
-    )
+        status=["failed", "timeout"], label={"a": "1", "b": "2"}, text="a b", batch="run_1",
+        created_after=after, created_before=after, limit=5,
+    )  # fmt: skip
     assert call.query == (
         ("status", "failed"),
         ("status", "timeout"),
         ("label", "a=1"),
         ("label", "b=2"),
+        ("text", "a b"),
+        ("batch", "run_1"),
         ("createdAfter", "2026-11-22T00:00:00.000000Z"),
+        ("createdBefore", "2026-11-22T00:00:00.000000Z"),
         ("limit", "5"),
     )
 
