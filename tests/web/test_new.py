@@ -143,6 +143,7 @@ def test_a_run_is_run_again_with_a_change_and_becomes_a_task(new: Page, web: Sit
     part(new, "Variables", "Value").fill("other")
     run = started(new, web)
     assert (run.result().stdout, run.run.task) == ("other\n", task.id)
+    client.tasks.delete(task.id)
 
 
 def test_a_run_for_each_value_by_keyboard_alone(new: Page, web: Site) -> None:
