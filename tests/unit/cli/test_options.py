@@ -141,6 +141,13 @@ def test_words_after_a_separator_are_the_programs_where_the_file_names_the_image
     assert (found["image"], found["args"]) == (image, args)
 
 
+def test_a_spec_file_of_json_is_read_as_json(tmp_path: Path) -> None:
+    spec = {"image": "a", "stopGraceSeconds": 1e-07, "args": ["\U0001f600"]}
+    file = tmp_path / "spec"
+    file.write_text(json.dumps(spec))
+    assert described(None, None, SpecOptions(), file) == spec
+
+
 @pytest.mark.parametrize("text", ["[1]", "a: [", "\x00"])
 def test_a_spec_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "spec"
