@@ -65,17 +65,24 @@ def _ended(client: RunsClient, volume: str) -> dict[str, str]:
         "problems": _python(client, "MSFT", name="train-msft", fail=True),
     }  # fmt: skip
     cancelled = client.create(**_plain("sleep 600", name="by-mistake"))
-    for handle in client.create_batch(folds):
+    sweep = client.create_batch(folds)
+    for handle in sweep:
         handle.wait(ENDED_S)
     client.cancel(cancelled.id)
     for handle in [*handles.values(), cancelled]:
         handle.wait(ENDED_S)
-    return {name: handle.id for name, handle in handles.items()} | {"cancelled": cancelled.id}
+    return {name: handle.id for name, handle in handles.items()} | {
+        "cancelled": cancelled.id,
+        "fold": sweep[0].id,
+    }
 
 
 def _under_way(client: RunsClient) -> dict[str, str]:
     """Leave a run that goes on, and two that wait."""
-    script = 'i=0; while true; do i=$((i + 1)); echo "$(date +%T) tick $i"; sleep 0.5; done'
+    script = (
+        'i=0; while true; do i=$((i + 1)); printf "epoch %d  \\033[32mloss\\033[0m 0.%d\\n" $i $((900 / i)); '
+    )
+    script += 'echo "a slow batch" >&2; sleep 0.5; done'
     running = client.create(**_plain(script, name="live-feed", labels={"team": "data"}))
     next(iter(running.logs(follow=True)))
     whole = {"requests": {"cpu": "4", "memory": "1Gi"}}

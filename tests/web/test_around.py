@@ -12,6 +12,7 @@ from tests.web.conftest import OpenPage
 from tests.web.site import Site, log_in
 from tests.web.watch import Watch
 
+MOST_BYTES = 200_000
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>\u202e'
 
 
@@ -126,3 +127,28 @@ def test_an_error_is_a_page_with_its_remedy(inside: Page, watch: Watch) -> None:
     inside.goto("/p/elsewhere/runs")
     expect(inside.get_by_role("heading", name="Not Found")).to_be_visible()
     axe(inside)
+
+
+@pytest.mark.parametrize("place", ["", "/logs", "/problems", "/results", "/metrics"])
+def test_a_browser_loads_little_for_a_page_of_a_run(inside: Page, web: Site, place: str) -> None:
+    run = web.daemon.submit("true")
+    run.wait(ENDED_S)
+    assert loaded(inside, f"/p/default/runs/{run.id}{place}") < MOST_BYTES
+
+
+@pytest.mark.parametrize(
+    "place", ["runs", "new", "tasks", "webhooks", "secrets", "usage", "host", "settings"]
+)
+def test_a_browser_loads_little_for_a_page(inside: Page, place: str) -> None:
+    assert loaded(inside, f"/p/default/{place}") < MOST_BYTES
+
+
+def loaded(page: Page, path: str) -> int:
+    """Return how many bytes a page and all that it loads have, uncompressed and whether kept or not."""
+    page.goto(path, wait_until="load")
+    loaded: int = page.evaluate(
+        """() => ["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind))
+            .reduce((sum, entry) => sum + entry.decodedBodySize, 0)"""
+    )
+    assert loaded > 50_000  # htmx alone
+    return loaded

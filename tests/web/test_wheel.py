@@ -10,8 +10,6 @@ import assets
 import pytest
 
 STATIC = "runsd/web/static/"
-MOST = 200_000
-"""Bytes, before any compression."""
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +35,6 @@ def test_wheel_has_the_files_of_others_and_their_licences(static: dict[str, int]
     assert {name: static.get(f"vendor/{name}") for name in wanted} == {
         name: (assets.VENDOR / name).stat().st_size for name in wanted
     }
-
-
-def test_browsers_load_little(static: dict[str, int]) -> None:
-    kept = {f"vendor/{file.name}" for file in (assets.LICENSES, assets.STAMP)}  # no page asks for these
-    assert sum(size for name, size in static.items() if name not in kept) < MOST, static
 
 
 def test_files_of_another_lock_are_not_taken_for_ready(
