@@ -138,6 +138,7 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
         call("GET", f"/v1/runs/{id}/wait")
         for path in (
             "",
+            "/batch",
             "/logs",
             "/events",
             "/metrics",
