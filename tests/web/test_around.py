@@ -45,7 +45,7 @@ def test_host_follows_what_runs_and_says_why_the_rest_waits(inside: Page, web: S
     first.cancel()
     expect(running.get_by_role("row", name=re.compile("running.*second-of-two"))).to_be_visible()
     second.cancel()
-    expect(inside.get_by_text("Nothing of this project runs")).to_be_visible()
+    expect(inside.get_by_text("Nothing runs here")).to_be_visible()
 
 
 def test_keys_are_made_shown_once_and_deleted(inside: Page, web: Site, open_page: OpenPage) -> None:

@@ -22,8 +22,8 @@ ELSEWHERE = "<!doctype html><title>elsewhere</title><link rel=icon href='data:,'
 PROGRAM = """
 import sys
 
-def area(width, *, height=1):
-    return {"area": width * height}
+def area(width, *, height=1, deep=True):
+    return {"area": width * height, "deep": deep}
 
 if __name__ == "__main__":
     print(sys.argv[1:])
@@ -87,9 +87,18 @@ def test_python_runs_are_started_from_what_is_uploaded(new: Page, web: Site, tmp
     assert started(new, web).result().stdout == "['--fold', '3 4']\n"
 
     new.goto("/p/default/new")
+    new.get_by_label("A Python module").check()
+    field(new, "python.entrypoint.module").fill("lib.shapes")
+    field(new, "python.entrypoint.args").fill("--fold 5")
+    field(new, "python.version").fill("3.11")
+    field(new, "source.upload").fill(upload)
+    assert started(new, web).result().stdout == "['--fold', '5']\n"
+
+    new.goto("/p/default/new")
     new.get_by_label("A Python function").check()
     field(new, "python.entrypoint.function").fill("lib/shapes.py:area")
     more(new, "Arguments by position", "six")
+    more(new, "Arguments by name", "deep", "false")
     more(new, "Arguments by name", "height", "7")
     field(new, "python.version").fill("3.11")
     field(new, "source.upload").fill(upload)
@@ -97,13 +106,15 @@ def test_python_runs_are_started_from_what_is_uploaded(new: Page, web: Site, tmp
     expect(said_at(part(new, "Arguments by position", "Value"))).to_contain_text("this is not JSON")
     part(new, "Arguments by position", "Value").fill("6")
     handle = started(new, web)
-    assert handle.result().return_value == {"area": 42}
+    assert handle.result().return_value == {"area": 42, "deep": False}
 
     new.goto(f"/p/default/new?from={handle.id}")
     expect(field(new, "python.entrypoint.function")).to_have_value("lib/shapes.py:area")
-    part(new, "Arguments by name", "Value (JSON)").fill("8")
+    by_name = group(new, "Arguments by name").get_by_label("Value (JSON)")
+    expect(by_name.first).to_have_value("false")
+    by_name.last.fill("8")
     again = started(new, web)
-    assert again.result().return_value == {"area": 48}
+    assert again.result().return_value == {"area": 48, "deep": False}
     assert again.run.rerun_of == handle.id
     assert python(again.run).dependencies == python(handle.run).dependencies
 

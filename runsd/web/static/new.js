@@ -94,7 +94,9 @@ function fillRows(rows, value) {
       const { part } = field.dataset;
       const shown = map ? each[part === "key" ? 0 : 1] : part ? simple[part] : simple;
       if (part === "env" && shown === simple.name && !simple.path) continue;
-      if (shown !== undefined && shown !== false && (shown !== null || field.dataset.type === "json")) show(field, shown);
+      // In JSON false and null are values; elsewhere there is nothing to show.
+      const nothing = field.dataset.type === "json" ? [undefined] : [undefined, null, false];
+      if (!nothing.includes(shown)) show(field, shown);
     }
   }
   number(rows);
