@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from runsd.logs.lines import LineCount
 
-# Colours, cursor movements, titles: what a terminal takes and does not show.
-_ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]*[0-Z\\^-~])")
+ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]*[0-Z\\^-~])")
+"""Colours, cursor movements, titles: what a terminal takes and does not show."""
 # What is not over for so long is searched as it is.
 _LONG_BYTES = 64 * 1024
 
@@ -109,4 +109,4 @@ class _Searching:
 
 
 def _shown(data: bytes) -> bytes:
-    return (_ESCAPES.sub(b"", data) if b"\x1b" in data else data).lower()
+    return (ESCAPES.sub(b"", data) if b"\x1b" in data else data).lower()

@@ -6,6 +6,7 @@ from runsd_sdk.run import Run, RunResult
 
 from runsd.api import runs
 from runsd.api.call import Call
+from runsd.logs.search import ESCAPES
 from runsd.web.page import Shown, ask
 from runsd.web.run import framed
 from runsd.web.tree import tree
@@ -41,6 +42,7 @@ async def show(call: Call) -> Shown:
 
 
 def tail(text: str, *, cut: bool = False) -> Tail:
-    """Return the last lines of a text, of which the beginning may be ``cut`` off already."""
+    """Return the last lines of a text without escape sequences; its beginning may be ``cut`` off already."""
     last = "".join(text.splitlines(keepends=True)[-_LINES:])[-_CHARS:]
-    return Tail(last, cut or len(last) < len(text))
+    shown = ESCAPES.sub(b"", last.encode("utf-8", "replace")).decode()
+    return Tail(shown, cut or len(last) < len(text))

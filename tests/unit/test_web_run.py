@@ -217,3 +217,8 @@ def test_the_end_of_an_output_says_whether_there_was_more() -> None:
 def test_labels_that_lines_cannot_hold_are_edited_as_json() -> None:
     assert all(map(is_plain, ("", "a=b", " a", '"><script>')))
     assert not any(map(is_plain, ("a\nb", "a ", "\n", "a\u2028b", "a\r")))
+
+
+def test_the_end_of_an_output_is_text_and_nothing_for_a_terminal() -> None:
+    shown = tail("\x1b[32mdone\x1b[0m \x1b]0;title\x07<b>\ud800\n")
+    assert (shown.text, shown.cut) == ("done <b>?\n", False)
