@@ -20,6 +20,7 @@ from runsd.web.serve import HEADERS, anonymous
 
 _MOST_BYTES = 4096
 _HOME = "/"
+_SENT_HERE = "Another page has sent you here. To log in, type the address, or paste the link, yourself."
 
 
 class LoginQuery(Query):
@@ -40,6 +41,8 @@ class Logins:
         query = decode_query(request, LoginQuery)
         if query.code is None:
             return self._asked(request, query.next)
+        if _sent_here(request):
+            return self._asked(request, query.next, _SENT_HERE, HTTPStatus.FORBIDDEN)
         person = self._services.sessions.follow(query.code)
         if person is None:
             said = "This link has been used, or is too old. Make a new one with `runs open`."
@@ -53,6 +56,8 @@ class Logins:
         """Begin a session for who has a key."""
         form = await _form(request)
         onward = form.get("next", _HOME)
+        if _sent_here(request):
+            return self._asked(request, onward, _SENT_HERE, HTTPStatus.FORBIDDEN)
         try:
             caller = request.app[CALLERS].bearer(request, f"Bearer {form.get('key', '').strip()}")
             return await self._begin(request, caller, onward)
@@ -90,6 +95,14 @@ class Logins:
     ) -> web.Response:
         values = {"onward": _ours(onward), "said": said, "hostname": self._services.hostname}
         return anonymous(request, Shown("login.html", values, status))
+
+
+def _sent_here(request: web.Request) -> bool:
+    """Say whether a page of another site has sent the browser here.
+
+    It could log somebody in as its own author, who would then see all that is typed there.
+    """
+    return request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
 
 
 async def _form(request: web.Request) -> dict[str, str]:

@@ -76,6 +76,19 @@ def test_what_is_no_key_logs_nobody_in(own: Site, key: str) -> None:
         assert not key or key not in answer.text
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_site_logs_nobody_in(own: Site, site: str) -> None:
+    link, sent = own.daemon.client.login(), {"Sec-Fetch-Site": site}
+    with browser(own.url) as client:
+        for answer in (
+            client.get(link.path, headers=sent),
+            client.post("/login", data={"key": own.key}, headers=sent),
+        ):
+            assert (answer.status_code, "Another page" in answer.text) == (403, True)
+            assert "Set-Cookie" not in answer.headers
+        assert "Set-Cookie" in client.get(link.path, headers={"Sec-Fetch-Site": "none"}).headers
+
+
 def test_the_cookie_is_for_this_site_alone_and_no_script_reads_it(own: Site) -> None:
     with browser(own.url) as client:
         cookie = client.post("/login", data={"key": own.key}).headers["Set-Cookie"]
