@@ -26,7 +26,8 @@ soak: environment engine  ## harm daemon and Engine for half an hour, and count 
 	@PYTHONPATH=scripts $(PYTHON) -m tests.faults.soak $(ARGS)
 
 history: environment engine images  ## ask a daemon with a million finished runs, and print how quick and how big it is
-	HISTORY_RUNS=1000000 $(PYTHON) -m pytest -s --timeout=1800 tests/daemon/test_history.py $(ARGS)
+	HISTORY_RUNS=1000000 $(PYTHON) -m pytest -s --timeout=1800 tests/daemon/test_history.py \
+		tests/web/test_runs.py -k "history" $(ARGS)
 
 bench: environment engine images  ## measure beside docker run, podman run and the raw Engine; leave the machine alone meanwhile
 	@PYTHONPATH=scripts $(PYTHON) -m benchmarks $(ARGS)
