@@ -58,12 +58,14 @@ class Callers:
         forwarded = browsers.FORWARDED in request.headers
         if connection.family == socket.AF_UNIX and not forwarded:
             return self._user(peers.peer_uid(connection))
-        token = browsers.token_of(request, self._instance)
-        if token is not None and "Authorization" not in request.headers:
-            return self._of_session(token)
-        if forwarded:
-            raise Unidentified("cannot tell who you are: log in with the link that `runs open` prints")
-        return self.bearer(request, request.headers.get("Authorization", ""))
+        authorization = request.headers.get("Authorization")
+        if authorization is None or forwarded:
+            token = browsers.token_of(request, self._instance)
+            if token is not None:
+                return self._of_session(token)
+            if forwarded:
+                raise Unidentified("cannot tell who you are: log in with the link that `runs open` prints")
+        return self.bearer(request, authorization or "")
 
     def visitor(self, request: web.Request) -> Caller:
         """Return who looks at a page: whoever has not logged in is sent there, and is no failure to count."""
