@@ -37,7 +37,7 @@ class LinesQuery(ViewQuery):
 class MatchesQuery(ViewQuery):
     """What to look for, in either case of its ASCII letters, from line ``from`` on; ``at`` is a place."""
 
-    text: Annotated[str, Field(max_length=1000)] = ""
+    text: Annotated[str, Field(max_length=500)] = ""
     from_: Annotated[int, Field(alias="from", ge=1, le=_MOST_NUMBER)] = 1
     at: Annotated[int, Field(ge=1, le=_MOST_NUMBER)] = 1
 
