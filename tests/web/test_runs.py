@@ -224,7 +224,9 @@ def test_a_long_history_is_leafed_through_and_no_page_takes_much_longer_than_the
     expect(page.locator("#list")).to_contain_text("Looked at the runs back to")
 
     ids = [run.id for run in grown.daemon.client.list(limit=1000, cursor=OLDEST).data]
-    assert leafed(grown, ids[0]) == ids[1:]
+    shown = leafed(grown, ids[0])
+    assert shown[: len(ids) - 1] == ids[1:]
+    assert len(ids) == 1000 or len(shown) == len(ids) - 1
     places = {"first": "", "middle": "?cursor=run_01jz", "last": f"?cursor={ids[-60]}"}
     took = {name: min(seconds(grown, query) for _ in range(5)) for name, query in places.items()}
     said = ", ".join(f"{name} page {1000 * each:.1f} ms" for name, each in took.items())
