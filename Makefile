@@ -4,6 +4,9 @@
 PYTHON := .venv/bin/python
 ARGS :=
 
+# Hundreds of daemons and commands are started here: where Python may not keep what it compiled, each takes twice as long.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help demo test test-engines soak history bench bench-quick bench-growth bench-peers bench-page screenshots check format environment engine images clean
 
 help:  ## say what can be made (this)
