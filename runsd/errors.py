@@ -22,10 +22,17 @@ RunsdError
     └── EngineRefused       it understood and will not: the sentence is its own
 """
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 
 Location = tuple[str | int, ...]
+
+_LEAVING = re.compile(
+    r"context (canceled|deadline exceeded)|connection (refused|closed|error|reset)|transport is closing"
+    r"|ttrpc: closed|containerd\.sock|code = Unavailable|shutting down|unexpected EOF",
+    re.IGNORECASE,
+)
 
 
 class RunsdError(Exception):
@@ -169,3 +176,12 @@ class EngineRefused(EngineError):
     """The Engine understood the request and answered that it cannot be done."""
 
     code = "engine_refused"
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it speaks of the Engine itself, which has lost its containerd or is being shut down."""
+        return _LEAVING.search(str(self)) is not None
+
+    def as_trouble(self) -> EngineUnavailable:
+        """Return what it means where the Engine is leaving: it cannot be asked."""
+        return EngineUnavailable(f"the Docker Engine is in trouble: {self}")

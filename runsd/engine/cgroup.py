@@ -119,11 +119,6 @@ class Cgroups:
         """Name all cgroups under ours, other daemons' too, also those that are left in one tree only."""
         return await asyncio.to_thread(self._list_names)
 
-    async def remove_parent(self) -> None:
-        """Remove ``/runsd`` itself where nothing is left in it."""
-        for tree in self._trees.every:
-            await asyncio.to_thread(_remove_if_empty, tree / PARENT)
-
     def _make(self, name: str) -> None:
         for tree in {self._trees.cpu, self._trees.memory}:
             parent = tree / PARENT
@@ -276,11 +271,3 @@ def _children(cgroup: Path) -> list[Path]:
         if failure.errno in (errno.ENOENT, errno.ENODEV):
             return []
         raise
-
-
-def _remove_if_empty(cgroup: Path) -> None:
-    try:
-        cgroup.rmdir()
-    except OSError as failure:
-        if failure.errno not in (errno.ENOENT, errno.EBUSY, errno.ENOTEMPTY):
-            raise

@@ -20,8 +20,7 @@ from runsd.environments.flights import Tell
 from runsd.environments.packing import in_thread
 from runsd.environments.tree import VENV, Tree
 from runsd.environments.uv import clean
-from runsd.environments.workshop import LEAVING
-from runsd.errors import DependenciesFailed, EngineRefused, EngineUnavailable
+from runsd.errors import DependenciesFailed, EngineRefused
 
 T = TypeVar("T")
 Job = Mapping[str, object]
@@ -97,8 +96,8 @@ class Build:
             await self._check(container, last)
             return await take(container)
         except EngineRefused as failure:
-            if LEAVING.search(str(failure)):
-                raise EngineUnavailable(f"the Docker Engine is in trouble: {failure}") from failure
+            if failure.leaving:
+                raise failure.as_trouble() from failure
             raise self._cannot(str(failure)) from failure
         except TimeoutError as failure:
             limit = f"{self.settings.build_timeout_seconds:g} s (environments.build_timeout_seconds)"

@@ -1,7 +1,6 @@
 """Workshop: makes the image of a lock on a base, and clears away what is left of builds that were cut off."""
 
 import asyncio
-import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -24,9 +23,6 @@ log = structlog.get_logger()
 
 # Each takes a processor for seconds: more at once would be slower for all.
 _AT_ONCE = 2
-
-LEAVING = re.compile(r"context canceled|shutting down|transport is closing|containerd\.sock|ttrpc: closed")
-"""What an Engine says in the midst of a build when it is shut down, or has lost its containerd."""
 
 
 class Workshop:
@@ -121,8 +117,8 @@ class Workshop:
                     name=name, labels=self.labels, instance=self._instance,
                 )  # fmt: skip
             except EngineRefused as failure:
-                if LEAVING.search(str(failure)):
-                    raise EngineUnavailable(f"the Docker Engine is in trouble: {failure}") from failure
+                if failure.leaving:
+                    raise failure.as_trouble() from failure
                 raise DependenciesFailed(f"cannot build the environment image: {failure}") from failure
             except TimeoutError as failure:
                 raise DependenciesFailed(

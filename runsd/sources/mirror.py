@@ -116,10 +116,6 @@ class Mirror:
         await asyncio.to_thread(shutil.rmtree, self.repository, ignore_errors=True)
         await self._make()
 
-    def remove(self) -> None:
-        """Remove everything; only while nobody uses it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     async def _fetch(self, *what: str, lock: int) -> None:
         options = [part for part in what if part.startswith("--")]
         wanted = [part for part in what if not part.startswith("--")]

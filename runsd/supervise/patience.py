@@ -1,20 +1,13 @@
 """Patience with an Engine in trouble: a server-side failure is asked about again before it is believed."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from runsd.errors import EngineRefused, EngineUnavailable
+from runsd.errors import EngineRefused
 
 T = TypeVar("T")
 _PAUSES_S = (0.5, 1.0)
-# What an Engine says when it has lost its containerd, or is being shut down.
-_LEAVING = re.compile(
-    r"context (canceled|deadline exceeded)|connection (refused|closed|error|reset)|transport is closing"
-    r"|ttrpc: closed|containerd\.sock|code = Unavailable|shutting down|unexpected EOF",
-    re.IGNORECASE,
-)
 
 
 async def patiently(call: Callable[[], Awaitable[T]]) -> T:
@@ -27,8 +20,8 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
     try:
         return await _repeated(call)
     except EngineRefused as refusal:
-        if refusal.own_fault and _LEAVING.search(str(refusal)):
-            raise EngineUnavailable(f"the Docker Engine is in trouble: {refusal}") from refusal
+        if refusal.own_fault and refusal.leaving:
+            raise refusal.as_trouble() from refusal
         raise
 
 

@@ -121,19 +121,14 @@ class Daemon:
             ear.bind(str(notify))
             ear.settimeout(0.2)
             environment = self.environment() | {"NOTIFY_SOCKET": str(notify)} | more
-            self._process = subprocess.Popen(
-                [*self.prefix, *self._command], env=environment, stdout=log, stderr=log
-            )
+            self._process = self._popen(environment, log)
             self._await_ready(ear)
         self.instance = self.client.info().instance
 
     def start_doomed(self, point: str) -> None:
         """Start it with a point at which it will kill itself (runsd/faults.py); it may never be ready."""
         with self._log.open("ab") as log:
-            environment = self.environment() | {VARIABLE: point}
-            self._process = subprocess.Popen(
-                [*self.prefix, *self._command], env=environment, stdout=log, stderr=log
-            )
+            self._process = self._popen(self.environment() | {VARIABLE: point}, log)
 
     def await_death(self, within_s: float = ENDED_S) -> None:
         """Return when it has killed itself."""
