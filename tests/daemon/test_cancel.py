@@ -110,7 +110,6 @@ def test_cancel_while_running_kills_a_process_that_ignores_sigterm(daemon: Daemo
 
 @pytest.mark.timeout(90)
 def test_cancel_at_the_instant_of_the_exit_agrees_with_what_the_engine_saw(daemon: Daemon) -> None:
-    seen = set()
     for n in range(15):
         handle = daemon.submit("sleep", "0.3")
         daemon.until(handle.id, "run.running")
@@ -125,8 +124,6 @@ def test_cancel_at_the_instant_of_the_exit_agrees_with_what_the_engine_saw(daemo
             assert (result.status, result.reason) == (Status.CANCELLED, Reason.CANCELLED)
         else:
             assert (result.status, result.exit_code) == (Status.SUCCEEDED, 0)
-        seen.add(result.status)
-    assert seen <= {Status.SUCCEEDED, Status.CANCELLED}
 
 
 def test_two_clients_cancelling_at_once_are_both_answered(daemon: Daemon) -> None:
