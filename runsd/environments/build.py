@@ -16,11 +16,11 @@ from runsd.engine.port import ContainerRequest, Engine
 from runsd.environments import packing
 from runsd.environments.base import Base
 from runsd.environments.buildsystem import BuildSystem
-from runsd.environments.flights import Tell
 from runsd.environments.packing import in_thread
 from runsd.environments.tree import VENV, Tree
 from runsd.environments.uv import clean
 from runsd.errors import DependenciesFailed, EngineRefused
+from runsd.flights import Tell
 
 T = TypeVar("T")
 Job = Mapping[str, object]

@@ -16,7 +16,6 @@ from runsd.environments.base import Base, Bases, check_version
 from runsd.environments.benches import Benches
 from runsd.environments.collection import Collector
 from runsd.environments.filling import Filling, Put
-from runsd.environments.flights import Flights, Tell
 from runsd.environments.forge import Forge, Order
 from runsd.environments.naming import image_name
 from runsd.environments.notes import Notes
@@ -27,6 +26,7 @@ from runsd.environments.uses import Uses
 from runsd.environments.uv import Uv
 from runsd.environments.workshop import Workshop
 from runsd.errors import DependenciesFailed, RunsdError
+from runsd.flights import Flight, Flights, Tell
 
 log = structlog.get_logger()
 
@@ -82,9 +82,9 @@ class Environments:
         self._filling = Filling(engine, self._workshop, instance=instance)
         self._uses = Uses(folder / "uses")
         self._collector = Collector(engine, self._uses, settings, instance=instance, clock=clock)
-        self._asking: Flights[Base] = Flights("base")
-        self._resolving: Flights[str] = Flights("lock")
-        self._making: Flights[str] = Flights("environment")
+        self._asking: Flights[Base, str] = Flights("base")
+        self._resolving: Flights[str, str] = Flights("lock")
+        self._making: Flights[str, str] = Flights("environment")
 
     async def ready(
         self,
@@ -170,13 +170,13 @@ class Environments:
         key = f"{requirements.digest()} {base.image_id}"
         build = partial(self._forge.metadata, Order(base, requirements))
         return await self._resolving.join(
-            key, lambda all_: self._resolver.lock(base, requirements, all_, build), tell
+            key, lambda flight: self._resolver.lock(base, requirements, flight.tell, build), tell
         )
 
     async def _image(self, name: str, base: Base, requirements: Requirements, lock: str, tell: Tell) -> str:
-        async def make(all_: Tell) -> str:
-            built = await self._forge.wheels(Order(base, requirements), lock, all_)
-            return await self._workshop.make(name, base, lock, built, all_)
+        async def make(flight: Flight[str, str]) -> str:
+            built = await self._forge.wheels(Order(base, requirements), lock, flight.tell)
+            return await self._workshop.make(name, base, lock, built, flight.tell)
 
         return await self._making.join(name, make, tell)
 

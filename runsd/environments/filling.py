@@ -5,9 +5,9 @@ import secrets
 from collections.abc import Awaitable, Callable
 
 from runsd.engine.port import ContainerRequest, Engine
-from runsd.environments.flights import Flights, Tell
 from runsd.environments.naming import BASE, ENVIRONMENT, WORKSHOP, filled_name
 from runsd.environments.workshop import Workshop
+from runsd.flights import Flights, Tell
 
 Put = Callable[[str], Awaitable[None]]
 """Puts the files into a container that is never started; what it raises is raised."""
@@ -25,7 +25,7 @@ class Filling:
         self._workshop = workshop
         self._instance = instance
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._flights: Flights[str] = Flights("filling")
+        self._flights: Flights[str, str] = Flights("filling")
 
     async def image(self, below: str, content: str, put: Put, tell: Tell) -> tuple[str, str]:
         """Return name and id of the image that has what ``put`` puts on top of image ``below``."""
@@ -33,7 +33,9 @@ class Filling:
         present = await self._engine.image(name)
         if present is not None:
             return name, present.id
-        return name, await self._flights.join(name, lambda all_: self._made(name, below, put, all_), tell)
+        return name, await self._flights.join(
+            name, lambda flight: self._made(name, below, put, flight.tell), tell
+        )
 
     async def _made(self, name: str, below: str, put: Put, tell: Tell) -> str:
         async with self._turns, self._workshop.busy():

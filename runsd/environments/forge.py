@@ -13,7 +13,6 @@ from runsd.environments import buildsystem, lock
 from runsd.environments.base import Base
 from runsd.environments.build import Build
 from runsd.environments.fetch import fetch
-from runsd.environments.flights import Flights, Tell
 from runsd.environments.lock import File, Package, Wheel
 from runsd.environments.metadata import Metadata
 from runsd.environments.requirements import Requirements, requirement
@@ -23,6 +22,7 @@ from runsd.environments.uv import Uv
 from runsd.environments.wheels import Built, Wheels
 from runsd.environments.workshop import Workshop
 from runsd.errors import DependenciesFailed
+from runsd.flights import Flights, Tell
 
 # Each takes a core, and its memory besides what runs have.
 _AT_ONCE = 2
@@ -81,7 +81,7 @@ class Forge:
         self._settings = settings
         self._wheels = Wheels(folder)
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._making: Flights[Built] = Flights("wheel")
+        self._making: Flights[Built, str] = Flights("wheel")
 
     async def metadata(self, order: Order, package: Package, tell: Tell) -> Metadata:
         """Return what a package needs that has only its source, as the wheel says that is made of it.
@@ -112,7 +112,7 @@ class Forge:
             return found
         # What is needed on the way is made apart: two that need each other would wait for each other.
         flight = " ".join((key, *order.chain))
-        return await self._making.join(flight, partial(self._make, below, package, key), tell)
+        return await self._making.join(flight, lambda all_: self._make(below, package, key, all_.tell), tell)
 
     async def _make(self, order: Order, package: Package, key: str, tell: Tell) -> Built:
         tell(f"building {order.title} from its source")

@@ -10,7 +10,6 @@ from pathlib import Path
 from runsd.config import EnvironmentSettings
 from runsd.environments import lock, standards, uvlock
 from runsd.environments.base import Base
-from runsd.environments.flights import Tell
 from runsd.environments.lock import Package
 from runsd.environments.metadata import Metadata
 from runsd.environments.naming import counted
@@ -19,6 +18,7 @@ from runsd.environments.requirements import Requirements, pinned
 from runsd.environments.sdists import Sdists
 from runsd.environments.uv import Failed, Places, Uv
 from runsd.errors import DependenciesFailed
+from runsd.flights import Tell
 
 _CANNOT = "cannot resolve the dependencies"
 # Each takes tens of megabytes; what is asked most often is remembered.

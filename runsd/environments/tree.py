@@ -7,11 +7,11 @@ from runsd_sdk.quantity import format_bytes
 
 from runsd.environments import packing
 from runsd.environments.base import Base
-from runsd.environments.flights import Tell
 from runsd.environments.lock import Wheel, installable, read
 from runsd.environments.naming import counted
 from runsd.environments.resolve import target
 from runsd.environments.uv import Places, Uv
+from runsd.flights import Tell
 
 VENV = PurePosixPath("/opt/runsd/venv")
 """Where it is in the image."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from runsd.config import EnvironmentSettings
-from runsd.environments.flights import Tell
 from runsd.errors import DependenciesFailed
+from runsd.flights import Tell
 from runsd.processes import end
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")

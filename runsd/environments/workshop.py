@@ -10,7 +10,6 @@ import structlog
 from runsd.config import EnvironmentSettings
 from runsd.engine.port import Engine
 from runsd.environments.base import Base
-from runsd.environments.flights import Tell
 from runsd.environments.lock import Wheel
 from runsd.environments.naming import MAKER, WORKSHOP
 from runsd.environments.recipe import bake
@@ -18,6 +17,7 @@ from runsd.environments.resolve import Bench
 from runsd.environments.tree import Tree
 from runsd.environments.uv import Uv
 from runsd.errors import DependenciesFailed, EngineConflict, EngineRefused, EngineUnavailable
+from runsd.flights import Tell
 
 log = structlog.get_logger()
 

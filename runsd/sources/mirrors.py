@@ -5,7 +5,7 @@ import posixpath
 import re
 import shutil
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from runsd_sdk.paths import is_inside
 
 from runsd.errors import SourceFailed
 from runsd.faults import Step, effect
+from runsd.flights import Flights
 from runsd.sources import trouble
 from runsd.sources.address import Address, check_ref, is_abbreviation, is_commit, parse
 from runsd.sources.credential import Credential, check_takes_one, opened
 from runsd.sources.git import Git, GitFailed, GitSilent
 from runsd.sources.mirror import Mirror, too_large
-from runsd.sources.sharing import Begin, Shared
 
 log = structlog.get_logger()
 
@@ -52,7 +52,7 @@ class Mirrors:
         self._max_bytes = max_bytes
         self._git = Git(timeout_s=timeout_s, config=config)
         self._mirrors: dict[str, Mirror] = {}
-        self._answers: Shared[str] = Shared("resolve")
+        self._answers: Flights[str, None] = Flights("resolve")
         self._hands = asyncio.Semaphore(_AT_ONCE)
 
     def check(self, url: str, ref: str | None = None, *, private: bool = False) -> str:
@@ -82,8 +82,9 @@ class Mirrors:
         with self._using(address) as mirror, _explaining(what, address, silent_s=self._git.timeout_s):
             if ref is not None and is_commit(ref) and (found := await mirror.commit(ref)):
                 return found
-            return await self._answers.take(
-                (address.name, address.version, ref), lambda begin: self._find(mirror, address, ref, begin)
+            return await self._answers.join(
+                (address.name, address.version, ref),
+                lambda flight: self._find(mirror, address, ref, flight.close),
             )
 
     @asynccontextmanager
@@ -172,7 +173,9 @@ class Mirrors:
                     raise SourceFailed(too_large(f"{what} of {address.shown}", self._max_bytes))
                 yield piece
 
-    async def _find(self, mirror: Mirror, address: Address, ref: str | None, begin: Begin) -> str:
+    async def _find(
+        self, mirror: Mirror, address: Address, ref: str | None, begin: Callable[[], None]
+    ) -> str:
         async with mirror.held(address) as lock, self._hands:
             begin()
             try:

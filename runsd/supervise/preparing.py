@@ -87,14 +87,14 @@ class Preparation:
             self._tools.signals.notify("queue")  # it takes nobody's turn while it waits for its image
         log.info("run.pulling", run=self._work.id, attempt=self._work.attempt, image=reference)
         async with self._tools.images.pulling(reference) as pull:
-            told = pull.progress
+            told = pull.news
             while True:
                 await self._asking.done_or_asked(pull.task, within_s=_PROGRESS_EVERY_S)
                 if pull.task.done():
                     break
                 await self._asking.check_stop("while its image was being pulled")
-                if pull.progress != told:
-                    told = pull.progress
+                if pull.news is not None and pull.news != told:
+                    told = pull.news
                     await self._tools.attempts.pull_progress(self._work, told.done_bytes, told.total_bytes)
                     self._tell()
             try:

@@ -16,7 +16,6 @@ from runsd.config import EnvironmentSettings
 from runsd.environments import lock
 from runsd.environments.base import Base
 from runsd.environments.benches import Benches
-from runsd.environments.flights import Tell
 from runsd.environments.lock import Package
 from runsd.environments.metadata import Metadata
 from runsd.environments.notes import Notes
@@ -24,6 +23,7 @@ from runsd.environments.requirements import Requirements, stated
 from runsd.environments.resolve import Resolver
 from runsd.environments.uv import Uv
 from runsd.errors import DependenciesFailed
+from runsd.flights import Tell
 from tests.environments import silent, wheels
 from tests.environments.sdists import sdist
 from tests.environments.test_uvlock import MARKERS
