@@ -1,10 +1,12 @@
 """How stored rows read as the public models."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any, Final
 
 from runsd_sdk.run import (
@@ -36,6 +38,8 @@ _FRESH: Final = {
     **dict.fromkeys(("started_us", "finished_us", "deadline_us", "stop_us", "logs_deleted_us")),
     **dict.fromkeys(("oom_killed", "stdout_bytes", "stderr_bytes", "logs_truncated"), 0),
 }
+_BETWEEN: Final = " -_/:=#,"
+_UNFINISHED: Final = re.compile(rf"[^{re.escape(_BETWEEN)}]*$")
 
 
 def fresh_run(values: Mapping[str, Any], spec: RunSpec, price_usd: Decimal) -> Run:
@@ -103,10 +107,12 @@ def phase_of(phase: str, stop_us: int | None) -> Phase:
     return Phase.STOPPING if stop_us is not None and phase != "finished" else Phase(phase)
 
 
-def batch_of(rows: Sequence[Row]) -> BatchState:
+def batch_of(rows: Sequence[Row], price_usd: Decimal) -> BatchState:
     """Return what a batch has come to, of rows that count its runs by status."""
     counts = dict.fromkeys(Status, 0) | {Status(row["status"]): row["runs"] for row in rows}
     over = all(status.terminal for status, runs in counts.items() if runs)
+    nano = sum(row["nano_vcpu_s"] for row in rows)
+    names = [row["first_name"] for row in rows] + [row["last_name"] for row in rows]
     return BatchState(
         id=min(row["first"] for row in rows),
         last_id=max(row["last"] for row in rows),
@@ -115,7 +121,20 @@ def batch_of(rows: Sequence[Row]) -> BatchState:
         size=sum(counts.values()),
         over=sum(runs for status, runs in counts.items() if status.terminal),
         counts=counts,
+        name=_beginning(min(names), max(names)),
+        vcpu_seconds=billing.vcpu_seconds(nano),
+        cost_usd=billing.money(billing.cost_usd(nano, price_usd)),
     )
+
+
+def _beginning(first: str, last: str) -> str | None:
+    """Return what all names from the first to the last in order begin with, no number or word cut off."""
+    if first == last:
+        return first or None
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    common = "".join(sign for sign, _ in same)
+    whole = _UNFINISHED.sub("", common).rstrip(_BETWEEN)
+    return whole or common.rstrip(f"0123456789{_BETWEEN}") or None
 
 
 def event_of(row: sqlite3.Row) -> Event:

@@ -134,7 +134,7 @@ class Runs:
                 raise _unknown(id)
             given = {"project": project, "before": ends[0]["before"], "after": ends[0]["after"]}
             rows = list(await reader.execute_fetchall(SQL["batch"], given))
-        return batch_of(rows)
+        return batch_of(rows, self._price_usd)
 
     async def page(self, wanted: RunFilter) -> RunList:
         """Return a page of runs, newest first.

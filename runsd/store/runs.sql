@@ -43,7 +43,8 @@ from runs r where r.id = :id and r.project = :project
 
 -- name: batch
 select status, count(*) as runs, min(id) as first, max(id) as last, min(created_us) as created_us,
-    max(finished_us) as finished_us
+    max(finished_us) as finished_us, min(coalesce(name, '')) as first_name, max(coalesce(name, '')) as last_name,
+    sum((select coalesce(sum(value ->> 'nano_vcpu_s'), 0) from json_each(usage, '$.attempts'))) as nano_vcpu_s
 from runs indexed by runs_by_project where project = :project and id > :before and id < :after
 group by status
 

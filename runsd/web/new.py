@@ -65,6 +65,9 @@ async def form(call: Call) -> Shown:
             "networks": [name for name in settings.network.allow if name != "host"],
             "images": settings.images,
             "user": settings.containers.user,
+            "runtime": settings.containers.runtime,
+            "runtimes": settings.containers.runtimes,
+            "most_upload_bytes": call.services.uploads.max_bytes,
         },
     )
 

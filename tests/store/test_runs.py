@@ -265,6 +265,34 @@ async def test_a_forgotten_run_leaves_its_bill_and_its_events(desk: Desk) -> Non
     assert (await desk.usage.total(PROJECT, "2026-11-01", "2026-12-01")).runs == 1
 
 
+@pytest.mark.parametrize(
+    ("names", "common"),
+    [
+        (["fold-8", "fold-9", "fold-10"], "fold"),
+        (["fold-10", "fold-11"], "fold"),
+        (["fold8", "fold9"], "fold"),
+        (["same", "same"], "same"),
+        (["train lr=0.1", "train lr=0.2"], "train lr"),
+        (["a", "b"], None),
+        (["named", None], None),
+        ([None, None], None),
+    ],
+)
+async def test_a_batch_has_the_name_that_its_runs_have_in_common(
+    desk: Desk, names: list[str | None], common: str | None
+) -> None:
+    made = await desk.submit_all(*({"name": name} for name in names))
+    assert (await desk.runs.batch(PROJECT, made[0].id)).name == common
+
+
+async def test_a_batch_costs_what_its_runs_cost(desk: Desk) -> None:
+    run = await desk.finished()
+    state = await desk.runs.batch(PROJECT, run.id)
+    usage = (await desk.get(run.id)).usage
+    assert usage.vcpu_seconds > 0
+    assert (state.vcpu_seconds, state.cost_usd) == (usage.vcpu_seconds, usage.cost_usd)
+
+
 async def test_a_batch_is_what_was_submitted_together_however_it_has_gone(desk: Desk) -> None:
     before = await desk.submit()
     made = await desk.submit_all(*({"labels": {"n": str(n)}} for n in range(4)))

@@ -2,11 +2,14 @@
 // already (data-before), the form begins with it, and only what is changed is sent, as a merge patch (RFC 7396).
 import { base, call } from "./api.js";
 import { FieldError, READ, bodyOf, clear, placeOf, refuse } from "./forms.js";
+import { specFile } from "./specfile.js";
+import { sent as uploaded, uploads } from "./upload.js";
 import { join, split, values } from "./words.js";
 
 const form = document.getElementById("run");
 const { mode } = form.dataset;
 const given = form.dataset.before ? JSON.parse(form.dataset.before) : null;
+const BATCH = 1000; // so many runs the API takes at once
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86400 };
 
 READ.words = split;
@@ -173,7 +176,8 @@ function over() {
   if (!key && !text) return null;
   if (!key) throw new FieldError(["over", "key"], "which variable has these values?");
   try {
-    return { key, values: values(text) };
+    const found = values(text);
+    return { key, values: found, said: /^\s*-?\d+\.\.-?\d+\s*$/.test(text) ? text.trim() : found.join() };
   } catch (failure) {
     throw new FieldError(["over", "values"], failure.message);
   }
@@ -184,7 +188,7 @@ function request() {
   const fan = over();
   if (fan) {
     const one = (value) => ({ ...run, env: { ...run.env, [fan.key]: value }, ...(run.name ? { name: `${run.name}-${value}` } : {}) });
-    return ["POST /v1/runs/batch", { runs: fan.values.map(one) }, form.dataset.list];
+    return ["POST /v1/runs/batch", { runs: fan.values.map(one) }, fan.values.length > BATCH ? `${base()}/runs` : `${base()}/batches/{id}`];
   }
   const name = document.getElementById("task-name")?.value;
   if (mode === "save") return [form.dataset.send, { name, spec: run }, form.dataset.to];
@@ -213,21 +217,41 @@ function keyOf(body) {
   return sent.key;
 }
 
+const keyed = (path, body, part = "") => ({ headers: { "Idempotency-Key": keyOf(JSON.stringify([path, body])) + part } });
+
+/** Start runs: as one batch, or as several where they are more than one takes. Returns the first run. */
+async function sendAll(path, runs) {
+  let first;
+  for (let start = 0; start < runs.length; start += BATCH) {
+    try {
+      const made = await call("POST", path, { runs: runs.slice(start, start + BATCH) }, keyed(path, runs, start ? `-${start}` : ""));
+      first ??= made.data[0];
+    } catch (failure) {
+      if (start) {
+        failure.partly = true; // the key stays, so that these are not made again
+        failure.message = `${start} of ${runs.length} runs are started. Start again to go on with the rest, which failed: ${failure.message}`;
+        failure.errors = [];
+      }
+      throw failure;
+    }
+  }
+  return first;
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   clear(form);
   const button = form.querySelector(".send button");
   button.disabled = true;
   try {
-    await uploading;
+    await uploaded();
     const [line, body, to] = request();
     const [method, path] = line.split(" ");
-    const headers = method === "POST" ? { "Idempotency-Key": keyOf(JSON.stringify([path, body])) } : {};
-    const answer = await call(method, path, body, { headers });
+    const answer = body.runs ? await sendAll(path, body.runs) : await call(method, path, body, method === "POST" ? keyed(path, body) : {});
     sent = { body: null, key: null };
     location.assign(to.replace("{id}", () => encodeURIComponent(answer.id)));
   } catch (failure) {
-    if (failure.status) sent = { body: null, key: null };
+    if (failure.status && !failure.partly) sent = { body: null, key: null };
     // What the form itself has found is at its own places already.
     const errors = failure instanceof FieldError ? failure.errors : (failure.errors ?? []).map(placed);
     refuse(form, { message: failure.message, errors });
@@ -235,30 +259,6 @@ form.addEventListener("submit", async (event) => {
     button.disabled = false;
   }
 });
-
-// Uploads
-
-let uploading = null;
-document.getElementById("archive").addEventListener("change", (event) => {
-  const [file] = event.target.files;
-  if (file) uploading = upload(file);
-});
-
-async function upload(file) {
-  const said = document.getElementById("archive-said");
-  said.textContent = `Sending ${file.name}…`;
-  try {
-    const zipped = new Uint8Array(await file.slice(0, 2).arrayBuffer()).join() === "31,139";
-    const bytes = zipped ? await new Response(file.stream().pipeThrough(new DecompressionStream("gzip"))).blob() : file;
-    const kept = await call("POST", "/v1/sources", new Blob([bytes], { type: "application/x-tar" }));
-    form.elements["source.upload"].value = kept.id;
-    said.textContent = `${file.name} is there: ${kept.files} files, ${kept.sizeBytes} bytes.`;
-    followed();
-  } catch (failure) {
-    refuse(form, { errors: [{ loc: ["source", "upload"], msg: failure.message }] });
-    said.textContent = `${file.name} was not taken.`;
-  }
-}
 
 // Copying, which follows the fields while it is open
 
@@ -283,7 +283,7 @@ async function tell() {
     if (failure.name === "AbortError") return;
     texts = { trouble: failure.message };
   }
-  const map = fan && texts.cli?.replace(/^(RUNSD_PROJECT=\S+ )?runs run /, (start) => `${start.slice(0, -4)}map ${join(["--over", `${fan.key}=${fan.values}`])} `);
+  const map = fan && texts.cli?.replace(/^(RUNSD_PROJECT=\S+ )?runs run /, (start) => `${start.slice(0, -4)}map ${join(["--over", `${fan.key}=${fan.said}`])} `);
   if (map) texts.cli = map;
   note.hidden = !texts.trouble && !fan;
   note.dataset.trouble = texts.trouble ? "bad" : "";
@@ -323,6 +323,8 @@ form.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
 });
 shown.addEventListener("toggle", followed);
+uploads(form, followed);
+specFile(form, { begin, spec, then: () => (choose(), spell(), followed()) });
 
 choose();
 if (given) begin(given);

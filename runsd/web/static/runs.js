@@ -1,7 +1,9 @@
 // Lists of runs: rows are selected and acted on together, walked by keys, and kept where they are under a
 // reader who has scrolled or selected, while what they say goes on changing.
 import { confirmed } from "./actions.js";
-import { call } from "./api.js";
+import { base, call } from "./api.js";
+import "./filters.js";
+import { goOn, grown, onLink } from "./further.js";
 import { tell } from "./times.js";
 import { toast } from "./toast.js";
 
@@ -16,7 +18,8 @@ const chosen = new Map(); // id of a row -> what is to be known of it also when 
 // Selection
 
 function pick(row, on) {
-  if (on) chosen.set(row.id, { batch: row.dataset.batch, size: Number(row.dataset.size ?? 1), status: row.dataset.status });
+  const { batch, last, size = 1, status } = row.dataset;
+  if (on) chosen.set(row.id, { batch, last, size: Number(size), status });
   else chosen.delete(row.id);
 }
 
@@ -35,10 +38,35 @@ function show() {
     all.indeterminate = !all.checked && boxes.some((box) => box.checked);
   }
   if (!bulk) return;
-  const count = [...chosen.values()].reduce((sum, { size }) => sum + size, 0);
+  const { count, away } = counted();
   bulk.hidden = count === 0;
-  document.getElementById("picked").textContent = `${count} selected`;
+  document.getElementById("picked").textContent = `${count} selected${away ? `, ${away} of them not on this page` : ""}`;
 }
+
+/** How many runs are selected, each once, and how many of them one does not see here. */
+function counted() {
+  const batches = [...chosen.values()].filter(({ batch }) => batch);
+  let [count, away] = [0, 0];
+  for (const [id, { batch, size }] of chosen) {
+    // The ids of runs that were submitted together stand together.
+    if (!batch && batches.some((each) => each.batch <= id && id <= each.last)) continue;
+    count += size;
+    if (!document.getElementById(id)) away += size;
+  }
+  return { count, away };
+}
+
+onLink(show);
+
+// A selection goes along to the older and newer pages of its list.
+const CARRIED = "runsd-chosen";
+document.addEventListener("click", (event) => {
+  if (event.defaultPrevented || !event.target.closest?.(".pages a, #above a") || !chosen.size) return;
+  sessionStorage.setItem(CARRIED, JSON.stringify([location.pathname, ...chosen]));
+});
+const [whence, ...carried] = JSON.parse(sessionStorage.getItem(CARRIED) ?? "[]");
+sessionStorage.removeItem(CARRIED);
+if (whence === location.pathname) for (const [id, about] of carried) chosen.set(id, about);
 
 document.addEventListener("change", (event) => {
   const box = event.target;
@@ -65,19 +93,20 @@ async function ofBatch(id, statuses) {
 }
 
 async function meant(button) {
-  const cancel = button.dataset.bulk === "cancel";
-  const statuses = cancel ? ["pending", "running"] : (button.dataset.only?.split(" ") ?? []);
+  const { bulk: kind, only } = button.dataset;
+  const statuses = { cancel: ["pending", "running"], delete: [...OVER] }[kind] ?? only?.split(" ") ?? [];
   if (button.dataset.batch) return ofBatch(button.dataset.batch, statuses);
   const ids = new Set();
   for (const [id, { batch, status }] of chosen) {
     if (batch) for (const each of await ofBatch(batch, statuses)) ids.add(each);
-    else if (!cancel || !OVER.has(status)) ids.add(id);
+    // What one does not see may be over by now.
+    else if (!statuses.length || statuses.includes(status) || (kind === "delete" && !document.getElementById(id))) ids.add(id);
   }
   return [...ids];
 }
 
 /** Do one thing to each, few at a time; resolves to what was answered and why it was refused, by reason. */
-async function toEach(ids, path, progress) {
+async function toEach(ids, kind, progress) {
   const answers = [];
   const refused = new Map();
   let next = 0;
@@ -85,16 +114,22 @@ async function toEach(ids, path, progress) {
     while (next < ids.length) {
       const id = ids[next++];
       try {
-        answers.push(await call("POST", `/v1/runs/${encodeURIComponent(id)}/${path}`, path === "rerun" ? {} : undefined));
+        const path = `/v1/runs/${encodeURIComponent(id)}`;
+        const answer = kind === "delete" ? await call("DELETE", path) : await call("POST", `${path}/${kind}`, kind === "rerun" ? {} : undefined);
+        answers.push(answer ?? { id });
       } catch (failure) {
         refused.set(failure.message, [...(refused.get(failure.message) ?? []), id]);
       }
       progress(answers.length);
     }
   };
+  addEventListener("beforeunload", stay); // who leaves now leaves the rest undone
   await Promise.all(Array.from({ length: AT_ONCE }, work));
+  removeEventListener("beforeunload", stay);
   return { answers, refused };
 }
+
+const stay = (event) => event.preventDefault();
 
 const runs = (count) => `${count} run${count === 1 ? "" : "s"}`;
 
@@ -115,21 +150,41 @@ function say(parts, refused) {
   told.hidden = false;
 }
 
+const WORDS = {
+  cancel: { none: "All of them are over already.", ask: (many) => `Cancel ${many}?`, done: "cancelled" },
+  rerun: { none: "There is none.", ask: (many) => `Run ${many} again? Each becomes a new run.`, done: "started again" },
+  delete: {
+    none: "None of them is over: cancel them first.",
+    ask: (many) => `Delete ${many}, with output and results? What was paid for stays on the bill.`,
+    done: "deleted",
+  },
+};
+
 async function act(button) {
   const kind = button.dataset.bulk;
-  if (kind === "none") return;
-  const ids = await meant(button);
-  if (!ids.length) return toast("All of them are over already.");
-  const asked = kind === "cancel" ? `Cancel ${runs(ids.length)}?` : `Run ${runs(ids.length)} again? Each becomes a new run.`;
-  if (!(await confirmed(asked))) return;
+  const words = WORDS[kind];
+  const own = location.pathname.split("/").pop();
+  const ids = (await meant(button)).sort((a, b) => (a === own) - (b === own)); // without its own run a batch's page is gone
+  if (!ids.length) return toast(words.none);
+  if (!(await confirmed(words.ask(runs(ids.length))))) return;
   const { answers, refused } = await toEach(ids, kind, (done) => say([`${done} of ${ids.length}…`], new Map()));
   const good = kind === "cancel" ? answers.filter((run) => run.status === "cancelled" || !OVER.has(run.status)).length : answers.length;
-  const parts = [`${good} ${kind === "cancel" ? "cancelled" : "started again"}`];
+  const parts = [`${good} ${words.done}`];
   if (answers.length > good) parts.push(`${answers.length - good} were over already`);
   if (refused.size) parts.push(`${[...refused.values()].flat().length} refused`);
   say(parts, refused);
   if (!button.dataset.batch) chosen.clear();
+  if (kind === "delete") without(new Set(answers.map(({ id }) => id)), own);
 }
+
+/** Show the list without runs that are no more. */
+function without(gone, own) {
+  if (!gone.has(own)) return again();
+  const left = [...list().querySelectorAll("tr[data-row]")].find(({ id }) => !gone.has(id));
+  location.replace(left ? `${base()}/batches/${left.id}` : `${base()}/runs`);
+}
+
+const again = () => window.htmx.ajax("GET", list().getAttribute("hx-get"), { target: "#list", select: "#list", swap: "outerHTML" });
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest?.("button[data-bulk]");
@@ -148,7 +203,7 @@ document.addEventListener("click", async (event) => {
 
 // Rows that stay where they are
 
-const busy = () => scrollY > 60 || chosen.size > 0 || list().contains(document.activeElement);
+const busy = () => scrollY > 60 || chosen.size > 0 || grown() || list().contains(document.activeElement);
 
 const known = new WeakMap(); // row -> what it was last told to say
 
@@ -186,10 +241,11 @@ document.body.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id !== "list") return;
   fresh.hidden = true;
   show();
+  goOn(show);
 });
 fresh.addEventListener("click", () => {
   scrollTo({ top: 0 });
-  window.htmx.ajax("GET", list().getAttribute("hx-get"), { target: "#list", select: "#list", swap: "outerHTML" });
+  again();
 });
 
 // Keys
@@ -212,28 +268,5 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "Enter" && event.target.matches("input.pick")) row.querySelector("a.open").click();
 });
 
-// Filters: what is empty stays out of the address, and times are the reader's own.
-
-const form = document.getElementById("filters");
-if (form) {
-  const two = (number) => String(number).padStart(2, "0");
-  for (const note of form.querySelectorAll("[data-utc]")) note.remove();
-  for (const field of form.querySelectorAll("input[type=datetime-local]")) {
-    if (!field.value) continue;
-    const at = new Date(`${field.value}Z`);
-    const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-    field.value = `${date}T${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
-  }
-  form.addEventListener("formdata", ({ formData }) => {
-    for (const key of ["from", "to"]) {
-      const value = formData.get(key);
-      if (value && !value.endsWith("Z")) formData.set(key, new Date(value).toISOString().replace(/\.\d+Z/, "Z"));
-    }
-    for (const key of [...new Set(formData.keys())]) {
-      const values = formData.getAll(key).filter((value) => value !== "");
-      formData.delete(key);
-      for (const value of values) formData.append(key, value);
-    }
-  });
-}
 show();
+goOn(show);

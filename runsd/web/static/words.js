@@ -28,7 +28,7 @@ export function split(line) {
 /** A line that has these words. */
 export const join = (words) => words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`)).join(" ");
 
-const MOST = 1000;
+const MOST = 10000;
 
 /** The values of `a, b, c` or `0..8`, both ends included; `00..15` keeps its zeros. Throws where there are none. */
 export function values(text) {
