@@ -82,6 +82,10 @@ ROUTES: Final = (
         "POST", "/v1/runs/batch", runs.create_batch, run.RunBatch, spec.Batch,
         status=201, most_bytes=10 * MIB, keyed=True, access=WRITE,
     ),
+    Route(
+        "POST", "/v1/runs/rerun", runs.rerun_batch, run.RunBatch, spec.Reruns,
+        status=201, keyed=True, access=WRITE,
+    ),
     Route("GET", "/v1/runs", runs.page, run.RunList, query=runs.RunQuery, access=READ),
     Route("GET", _RUN, runs.get, run.Run, access=READ),
     Route("GET", f"{_RUN}/batch", runs.batch, run.BatchState, access=READ),

@@ -16,19 +16,21 @@ from runsd_sdk.spec import RunSpec
 from runsd import intake
 from runsd.admission import held
 from runsd.api import programs, secrets
-from runsd.api.call import Call, Query, Reply, validated
+from runsd.api.call import MIB, Call, Query, Reply, validated
 from runsd.clock import instant, micros
 from runsd.engine.port import Stream
-from runsd.errors import Conflicting, Location
+from runsd.errors import Conflicting, Location, TooLarge
 from runsd.signals import woken
 from runsd.store.listing import RunFilter
 from runsd.store.returned import Returned
-from runsd.store.runs import NOTHING_KEPT, Kept, Submission, TaskRef
+from runsd.store.runs import NOTHING_KEPT, Kept, Origin, Submission, TaskRef
 from runsd.supervise.verdict import elsewhere
 from runsd.telemetry.view import named
 from runsd.why import Surroundings, explain
 
 log = structlog.get_logger()
+
+MOST_AGAIN_BYTES = 10 * MIB  # as a batch
 
 
 def _label(value: str) -> str:
@@ -75,27 +77,58 @@ async def create(call: Call) -> Reply:
 
 async def create_batch(call: Call) -> Reply:
     """Accept up to 1,000 runs, all or none."""
-    services = call.services
     specs = [accepted_spec(call, spec, at=("runs", n)) for n, spec in enumerate(call.body.runs)]
     await programs.check_sources(call, specs, batch=True)
     await secrets.check(call, specs, batch=True)
     submission = Submission(
         call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()), one=False
     )
-    accepted = await services.runs.submit(submission, check=services.disk.check)
-    announce(call, accepted.runs, replayed=accepted.replayed)
-    return Reply(RunBatch(data=accepted.runs), *created(replayed=accepted.replayed))
+    return await _submit_batch(call, submission)
 
 
 async def rerun(call: Call) -> Reply:
     """Run again, with overrides."""
     before = await call.services.runs.get(call.project, call.id)
     patch: dict[str, Any] = call.body.root
+    spec, origin = _again(call, before, patch)
+    return await submit(
+        call, spec, patch, trigger="rerun", rerun_of=before.id, kept=origin.kept, task=origin.task
+    )
+
+
+async def rerun_batch(call: Call) -> Reply:
+    """Run up to 1,000 runs again as they were, all or none; the new ones are a batch."""
+    again: list[tuple[RunSpec, Origin]] = []
+    size = 0
+    for id in dict.fromkeys(call.body.runs):
+        again.append(_again(call, await call.services.runs.get(call.project, id), {}))
+        size += len(again[-1][0].model_dump_json())
+        if size > MOST_AGAIN_BYTES:
+            raise TooLarge(
+                f"cannot run these again: they say more than {MOST_AGAIN_BYTES:,} bytes; name fewer"
+            )
+    specs = [accepted_spec(call, spec, at=("runs", n)) for n, (spec, _) in enumerate(again)]
+    await programs.check_sources(call, specs, batch=True)
+    await secrets.check(call, specs, batch=True)
+    submission = Submission(
+        call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()), trigger="rerun", one=False,
+        origins=[origin for _, origin in again],
+    )  # fmt: skip
+    return await _submit_batch(call, submission)
+
+
+def _again(call: Call, before: Run, patch: dict[str, Any]) -> tuple[RunSpec, Origin]:
     said = merged(programs.fields_to_change(before.spec, call), patch)
     spec = validated(RunSpec, json.dumps(said).encode())
-    kept = programs.kept(before, spec, patch)
     task = None if before.task is None else TaskRef(before.task, before.task_version)
-    return await submit(call, spec, patch, trigger="rerun", rerun_of=before.id, kept=kept, task=task)
+    return spec, Origin(before.id, programs.kept(before, spec, patch), task)
+
+
+async def _submit_batch(call: Call, submission: Submission) -> Reply:
+    services = call.services
+    accepted = await services.runs.submit(submission, check=services.disk.check)
+    announce(call, accepted.runs, replayed=accepted.replayed)
+    return Reply(RunBatch(data=accepted.runs), *created(replayed=accepted.replayed))
 
 
 async def page(call: Call) -> Reply:

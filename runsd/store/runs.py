@@ -53,12 +53,21 @@ class TaskRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a run comes from: the run before with what it keeps of that, and its task."""
+
+    rerun_of: str | None = None
+    kept: Kept = NOTHING_KEPT
+    task: TaskRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """Runs to accept together, with the idempotency key that makes a repetition harmless.
 
     ``payload`` is what came to a hook; a rerun has that of the run before. ``fingerprint`` stands for the
     whole request: the same key with another one is refused. ``one`` is False for a batch, whose errors say
-    which run they are about.
+    which run they are about. ``origins`` are those of the runs one by one, where they differ.
     """
 
     project: str
@@ -71,6 +80,7 @@ class Submission:
     trigger: str = "api"
     one: bool = True
     payload: Payload | None = None
+    origins: Sequence[Origin] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,15 +229,22 @@ class Runs:
         require_room(db, submission.project, more=len(submission.specs))
         specs = resolve_mounts(db, submission.project, submission.specs, one=submission.one)
         ids = [self._new_id("run") for _ in specs]
-        payload = _payload(db, submission)
+        origins = submission.origins or [Origin(submission.rerun_of, submission.kept, submission.task)] * len(
+            specs
+        )
+        payloads = [_payload(db, submission, origin) for origin in origins]
         rows = [
-            {**self._row(id, spec, submission, now), "has_payload": int(payload is not None)}
-            for id, spec in zip(ids, specs, strict=True)
+            {**self._row(id, spec, submission, origin, now), "has_payload": int(payload is not None)}
+            for id, spec, origin, payload in zip(ids, specs, origins, payloads, strict=True)
         ]
         db.executemany(SQL["insert"], rows)
-        if payload is not None:
-            came = {"body": payload.body, "headers": json.dumps(payload.headers)}
-            db.executemany(SQL["insert_payload"], [{"id": id, **came} for id in ids])
+        came = [
+            {"id": id, "body": payload.body, "headers": json.dumps(payload.headers)}
+            for id, payload in zip(ids, payloads, strict=True)
+            if payload is not None
+        ]
+        if came:
+            db.executemany(SQL["insert_payload"], came)
         acts.about(submission.project, *ids)
         pairs = list(zip(ids, specs, strict=True))
         labels = [{"run_id": i, "key": k, "value": v} for i, s in pairs for k, v in s.labels.items()]
@@ -237,15 +254,17 @@ class Runs:
         if volumes:
             db.executemany(SQL["insert_volume"], volumes)
         give_secrets(db, submission.project, pairs, one=submission.one)
-        if submission.kept.lock and submission.rerun_of is not None:
-            for id in ids:
-                inherit_lock(db, id, submission.rerun_of)
+        for id, origin in zip(ids, origins, strict=True):
+            if origin.kept.lock and origin.rerun_of is not None:
+                inherit_lock(db, id, origin.rerun_of)
         add_events(db, ids, now, "run.submitted", {})
         if (key := _key(submission)) is not None:
             keep(db, submission.project, key, ids, now)
         return [fresh_run(row, spec, self._price_usd) for row, spec in zip(rows, specs, strict=True)]
 
-    def _row(self, id: str, spec: RunSpec, submission: Submission, now: int) -> dict[str, Any]:
+    def _row(
+        self, id: str, spec: RunSpec, submission: Submission, origin: Origin, now: int
+    ) -> dict[str, Any]:
         requests = spec.resources.requests
         ttl = spec.queue_ttl_seconds
         return {
@@ -263,12 +282,12 @@ class Runs:
             "now": now,
             "expires_us": None if ttl is None else now + ttl * 1_000_000,
             "trigger": submission.trigger,
-            "rerun_of": submission.rerun_of,
-            "task": submission.task.id if submission.task else None,
-            "task_version": submission.task.version if submission.task else None,
-            "scheduled_us": submission.task.scheduled_us if submission.task else None,
+            "rerun_of": origin.rerun_of,
+            "task": origin.task.id if origin.task else None,
+            "task_version": origin.task.version if origin.task else None,
+            "scheduled_us": origin.task.scheduled_us if origin.task else None,
             "hostname": self._hostname,
-            "source_commit": submission.kept.commit,
+            "source_commit": origin.kept.commit,
         }
 
     async def _change(
@@ -296,10 +315,10 @@ class Runs:
         return changed
 
 
-def _payload(db: sqlite3.Connection, submission: Submission) -> Payload | None:
-    if submission.rerun_of is None:
+def _payload(db: sqlite3.Connection, submission: Submission, origin: Origin) -> Payload | None:
+    if origin.rerun_of is None:
         return submission.payload
-    for row in db.execute(SQL["payload"], {"id": submission.rerun_of}).fetchall():
+    for row in db.execute(SQL["payload"], {"id": origin.rerun_of}).fetchall():
         return Payload(bytes(row["body"]), json.loads(row["headers"]))
     return None
 

@@ -57,6 +57,27 @@ def test_a_rerun_is_a_new_run_with_the_same_spec_but_for_what_is_overridden(daem
     assert first.rerun_of is None
 
 
+def test_runs_are_run_again_together_or_not_at_all(daemon: Daemon) -> None:
+    client = daemon.client
+    task = client.tasks.create("again", **daemon.spec("sh", "-c", "exit 3", name="of-a-task"))
+    first, second = client.tasks.trigger(task.id), daemon.submit("echo", "a", labels={"k": "v"}, priority=3)
+    with pytest.raises(NotFound, match="run_none"):
+        client.rerun_batch([first.id, "run_none"])
+    ids = [first.id, second.id, first.id]
+    again = client.rerun_batch(ids, idempotency_key="twice")
+    assert [each.id for each in client.rerun_batch(ids, idempotency_key="twice")] == [
+        each.id for each in again
+    ]
+    ended = [each.wait(30) for each in again]
+    assert [(run.rerun_of, run.trigger, run.task) for run in ended] == [
+        (first.id, "rerun", task.id),
+        (second.id, "rerun", None),
+    ]
+    assert [run.spec for run in ended] == [first.run.spec, second.run.spec]
+    assert client.batch(again[0].id).size == 2
+    client.tasks.delete(task.id)
+
+
 def test_a_rerun_that_cannot_be_accepted_makes_nothing(daemon: Daemon) -> None:
     first = daemon.run("true", name="only")
     with pytest.raises(Unprocessable):

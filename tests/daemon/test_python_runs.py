@@ -121,6 +121,8 @@ def test_a_rerun_stays_with_the_commit_unless_it_names_a_source(
         moved = commit(folder, {"package/job.py": "print('moved')\n"})
         again = daemon.client.rerun(first.id).wait(60, check=True)
         assert (again.source_commit, again.stdout) == (first.source_commit, first.stdout)
+        (together,) = daemon.client.rerun_batch([first.id])
+        assert together.wait(60, check=True).source_commit == settled
         newer = daemon.client.rerun(first.id, source=source).wait(60, check=True)
         assert (newer.source_commit, newer.stdout) == (moved, "moved\n")
         missing = daemon.client.rerun(first.id, source={"git": {"url": str(folder), "ref": "no-such"}})

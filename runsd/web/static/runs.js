@@ -8,6 +8,7 @@ import { tell } from "./times.js";
 import { toast } from "./toast.js";
 
 const AT_ONCE = 4;
+const BATCH = 1000; // so many runs the API runs again at once
 const OVER = new Set(["succeeded", "failed", "cancelled", "timeout"]);
 const list = () => document.getElementById("list");
 const fresh = document.getElementById("fresh");
@@ -105,6 +106,16 @@ async function meant(button) {
   return [...ids];
 }
 
+/** Run runs again, as one batch if it takes them; resolves to the new ones. */
+async function rerun(ids) {
+  const answers = [];
+  for (let start = 0; start < ids.length; start += BATCH) {
+    answers.push(...(await call("POST", "/v1/runs/rerun", { runs: ids.slice(start, start + BATCH) })).data);
+    if (ids.length > BATCH) say([`${answers.length} of ${ids.length}…`]);
+  }
+  return answers;
+}
+
 /** Do one thing to each, few at a time; resolves to what was answered and why it was refused, by reason. */
 async function toEach(ids, kind, progress) {
   const answers = [];
@@ -115,8 +126,7 @@ async function toEach(ids, kind, progress) {
       const id = ids[next++];
       try {
         const path = `/v1/runs/${encodeURIComponent(id)}`;
-        const answer = kind === "delete" ? await call("DELETE", path) : await call("POST", `${path}/${kind}`, kind === "rerun" ? {} : undefined);
-        answers.push(answer ?? { id });
+        answers.push((await (kind === "delete" ? call("DELETE", path) : call("POST", `${path}/${kind}`))) ?? { id });
       } catch (failure) {
         refused.set(failure.message, [...(refused.get(failure.message) ?? []), id]);
       }
@@ -133,10 +143,11 @@ const stay = (event) => event.preventDefault();
 
 const runs = (count) => `${count} run${count === 1 ? "" : "s"}`;
 
-function say(parts, refused) {
+function say(parts, refused = new Map(), link = null) {
   told.replaceChildren();
   const line = document.createElement("p");
   line.textContent = parts.join(", ");
+  if (link) line.append(": ", link);
   told.append(line);
   if (refused.size) {
     const reasons = document.createElement("ul");
@@ -152,13 +163,19 @@ function say(parts, refused) {
 
 const WORDS = {
   cancel: { none: "All of them are over already.", ask: (many) => `Cancel ${many}?`, done: "cancelled" },
-  rerun: { none: "There is none.", ask: (many) => `Run ${many} again? Each becomes a new run.`, done: "started again" },
+  rerun: { none: "There is none.", ask: (many) => `Run ${many} again? Each becomes a new run.` },
   delete: {
     none: "None of them is over: cancel them first.",
     ask: (many) => `Delete ${many}, with output and results? What was paid for stays on the bill.`,
     done: "deleted",
   },
 };
+
+const shown = (made) =>
+  Object.assign(document.createElement("a"), {
+    href: `${base()}/${made.length === 1 ? "runs" : "batches"}/${made[0].id}`,
+    textContent: made.length === 1 ? "show it" : "show them",
+  });
 
 async function act(button) {
   const kind = button.dataset.bulk;
@@ -167,7 +184,13 @@ async function act(button) {
   const ids = (await meant(button)).sort((a, b) => (a === own) - (b === own)); // without its own run a batch's page is gone
   if (!ids.length) return toast(words.none);
   if (!(await confirmed(words.ask(runs(ids.length))))) return;
-  const { answers, refused } = await toEach(ids, kind, (done) => say([`${done} of ${ids.length}…`], new Map()));
+  if (kind === "rerun") {
+    const answers = await rerun(ids);
+    say([`${answers.length} started again`], new Map(), answers.length && ids.length <= BATCH ? shown(answers) : null);
+    if (!button.dataset.batch) chosen.clear();
+    return;
+  }
+  const { answers, refused } = await toEach(ids, kind, (done) => say([`${done} of ${ids.length}…`]));
   const good = kind === "cancel" ? answers.filter((run) => run.status === "cancelled" || !OVER.has(run.status)).length : answers.length;
   const parts = [`${good} ${words.done}`];
   if (answers.length > good) parts.push(`${answers.length - good} were over already`);

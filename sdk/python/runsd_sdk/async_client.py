@@ -237,6 +237,13 @@ class AsyncRunsClient:
         call = calls.rerun(run_id, overrides, idempotency_key=idempotency_key)
         return AsyncRunHandle(self, await self._driver.ask(call))
 
+    async def rerun_batch(
+        self, run_ids: Sequence[str], *, idempotency_key: str | None = None
+    ) -> builtins.list[AsyncRunHandle]:
+        """Submit up to 1,000 runs again as they were, together or none of them."""
+        batch = await self._driver.ask(calls.rerun_batch(run_ids, idempotency_key=idempotency_key))
+        return [AsyncRunHandle(self, run) for run in batch.data]
+
     async def extend(self, run_id: str, timeout_seconds: int) -> Run:
         """Set the time limit of a live run, in seconds from its start."""
         return await self._driver.ask(calls.extend(run_id, timeout_seconds))

@@ -209,6 +209,11 @@ def rerun(run_id: str, changes: Mapping[str, object], *, idempotency_key: str | 
     return _post(_run(run_id, "rerun"), Run, fields.overrides(changes), key=idempotency_key)
 
 
+def rerun_batch(run_ids: Sequence[str], *, idempotency_key: str | None = None) -> Call[RunBatch]:
+    """Submit up to 1,000 runs again as they were, all or none."""
+    return _post("/v1/runs/rerun", RunBatch, fields.reruns(run_ids), key=idempotency_key)
+
+
 def extend(run_id: str, timeout_seconds: int) -> Call[Run]:
     """Set the time limit of a live run, counted from its start."""
     return _patch(run_id, {"timeoutSeconds": timeout_seconds})

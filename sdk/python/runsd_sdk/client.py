@@ -229,6 +229,13 @@ class RunsClient:
         call = calls.rerun(run_id, overrides, idempotency_key=idempotency_key)
         return RunHandle(self, self._driver.ask(call))
 
+    def rerun_batch(
+        self, run_ids: Sequence[str], *, idempotency_key: str | None = None
+    ) -> builtins.list[RunHandle]:
+        """Submit up to 1,000 runs again as they were, together or none of them."""
+        batch = self._driver.ask(calls.rerun_batch(run_ids, idempotency_key=idempotency_key))
+        return [RunHandle(self, run) for run in batch.data]
+
     def extend(self, run_id: str, timeout_seconds: int) -> Run:
         """Set the time limit of a live run, in seconds from its start."""
         return self._driver.ask(calls.extend(run_id, timeout_seconds))

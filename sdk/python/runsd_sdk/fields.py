@@ -11,7 +11,7 @@ from runsd_sdk.errors import InvalidSpec
 from runsd_sdk.host import FieldError
 from runsd_sdk.python import ENTRYPOINTS, PythonSpec, SourceSpec
 from runsd_sdk.secret import SecretUse
-from runsd_sdk.spec import Batch, Resources, Retries, RunSpec, VolumeMount
+from runsd_sdk.spec import Batch, Reruns, Resources, Retries, RunSpec, VolumeMount
 from runsd_sdk.wire import Body
 
 Json = dict[str, Any]
@@ -113,6 +113,11 @@ def run_spec(fields: Mapping[str, object]) -> Json:
 def batch(specs: Sequence[Mapping[str, object]]) -> Json:
     """Return the body of a batch; an InvalidSpec names the run by its place."""
     return validated(Batch, {"runs": [plain(spec) for spec in specs]}).wire()
+
+
+def reruns(run_ids: Sequence[str]) -> Json:
+    """Return the body that names runs to run again."""
+    return validated(Reruns, {"runs": list(run_ids)}).wire()
 
 
 def overrides(fields: Mapping[str, object]) -> Json:

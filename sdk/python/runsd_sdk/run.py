@@ -216,8 +216,8 @@ class BatchState(Answer):
     """How far the runs of one request are: ``over`` of ``size`` have ended, ``counts`` says how.
 
     ``id`` is that of the first of them, ``last_id`` that of the last; runs that were deleted since are not
-    counted. ``finished_at`` is when the last one ended. ``name`` is how the names of all of them begin, to the
-    end of a word, if they have that in common. ``cost_usd`` is the sum of theirs.
+    counted. ``finished_at`` is when the last one ended. ``name`` is how the names of all of them begin, up to
+    the end of a word, if they do. ``cost_usd`` is the sum of theirs.
     """
 
     id: str

@@ -291,6 +291,15 @@ class Batch(Body):
     runs: Annotated[list[RunSpec], Field(min_length=1, max_length=1000)]
 
 
+class Reruns(Body):
+    """Up to 1,000 runs, by id, that are run again as they were, together or not at all."""
+
+    runs: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=64)]],
+        Field(min_length=1, max_length=1000),
+    ]
+
+
 class RunPatch(Body):
     """What may change on an accepted run: the deadline of a live one, and the labels."""
 
