@@ -111,8 +111,8 @@ async def rerun_batch(call: Call) -> Reply:
     await programs.check_sources(call, specs, batch=True)
     await secrets.check(call, specs, batch=True)
     submission = Submission(
-        call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()), trigger="rerun", one=False,
-        origins=[origin for _, origin in again],
+        call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()),
+        trigger="rerun", one=False, origins=[origin for _, origin in again],
     )  # fmt: skip
     return await _submit_batch(call, submission)
 

@@ -121,6 +121,8 @@ def test_nothing_of_another_project_is_used(daemon: Daemon, theirs: Theirs) -> N
     program = {"python": {"entrypoint": {"file": "empty.py"}}, "source": {"upload": theirs.ids["sources"]}}
     answer = daemon.http.post("/v1/runs", json=program)
     assert "there is no source" in refused(answer, 422).errors[0].msg
+    answer = daemon.http.post("/v1/runs/rerun", json={"runs": [theirs.ids["runs"]]})
+    assert "there is no run" in refused(answer, 404).detail
     headers = {"Content-Type": "application/x-tar"}
     sent = daemon.http.post("/v1/sources", content=TAR, headers=headers)
     assert (sent.status_code, sent.json()["id"]) == (201, theirs.ids["sources"])

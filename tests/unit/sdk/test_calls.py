@@ -16,6 +16,7 @@ CASES: list[tuple[Call[Any], str, str, dict[str, str]]] = [
     (calls.result("run_1"), "GET", "/v1/runs/run_1/result", {}),
     (calls.cancel("run_1"), "POST", "/v1/runs/run_1/cancel", {}),
     (calls.rerun("run_1", {}), "POST", "/v1/runs/run_1/rerun", {}),
+    (calls.rerun_batch(["run_1", "run_2"]), "POST", "/v1/runs/rerun", {}),
     (calls.extend("run_1", 60), "PATCH", "/v1/runs/run_1", {}),
     (calls.delete("run_1"), "DELETE", "/v1/runs/run_1", {}),
     (calls.metrics("run_1"), "GET", "/v1/runs/run_1/metrics", {}),
