@@ -237,6 +237,7 @@ def test_more_runs_than_a_batch_takes_are_started_as_several(new: Page, web: Sit
     field(new, "name").fill("many")
     memory = str(client.info().largest_run.memory_bytes)  # one at a time: the others are only queued
     field(new, "resources.requests.memory").fill(memory)
+    new.get_by_text("More: network").click()
     field(new, "stopGraceSeconds").fill("0")
     new.get_by_text("One run for each value").click()
     new.locator("[name='over.key']").fill("N")
@@ -272,8 +273,8 @@ def test_more_runs_than_a_batch_takes_are_started_as_several(new: Page, web: Sit
 def test_a_spec_that_is_written_down_fills_the_form(new: Page, web: Site) -> None:
     written = {
         "image": web.daemon.image, "command": ["sh", "-c", 'cat "$P"; echo "$A b"'],
-        "env": {"A": "a  'x'", "P": "/s"},
-        "secrets": [{"name": "TOKEN", "path": "/s"}], "labels": {"from": "file"}, "timeoutSeconds": 90,
+        "env": {"A": "a  'x'", "P": "/run/secrets/s"},
+        "secrets": [{"name": "TOKEN", "path": "s"}], "labels": {"from": "file"}, "timeoutSeconds": 90,
         "volumeMounts": [{"volumeId": "cache", "mountPath": "/c", "readOnly": True}],
         "retries": {"limit": 2, "on": ["exited:3"]}, "resources": {"requests": {"cpu": "0.5"}},
     }  # fmt: skip
@@ -288,7 +289,7 @@ def test_a_spec_that_is_written_down_fills_the_form(new: Page, web: Site) -> Non
     new.get_by_label("File", exact=True).first.set_input_files(file)
     expect(new.locator("#spec-said")).to_have_text("The form has no field for runtime: that is left out.")
     handle = started(new, web)
-    assert handle.result().stdout == "hidden-valuea  'x' b\n"
+    assert handle.result().stdout == "************a  'x' b\n"
     spec = handle.run.spec.wire()
     assert {name: spec[name] for name in ("env", "labels", "timeoutSeconds")} == {
         name: written[name] for name in ("env", "labels", "timeoutSeconds")
