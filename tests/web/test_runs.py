@@ -355,7 +355,7 @@ def test_a_search_goes_on_by_itself_until_it_is_told_to_stop(grown: Site, open_p
     page = open_page(grown)
     log_in(page, grown)
     held: list[Route] = []
-    page.route("**/runs?*cursor=*", held.append)
+    page.route("**/runs?*cursor=*", lambda route: held.append(route))
     page.get_by_label("Part of a name").fill("nobody has this")
     expect(page.locator("#searching")).to_be_visible()
     expect(page.locator("#list")).to_contain_text("None found yet")
