@@ -355,7 +355,11 @@ def test_a_search_goes_on_by_itself_until_it_is_told_to_stop(grown: Site, open_p
     page = open_page(grown)
     log_in(page, grown)
     held: list[Route] = []
-    page.route("**/runs?*cursor=*", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/runs?*cursor=*", hold)
     page.get_by_label("Part of a name").fill("nobody has this")
     expect(page.locator("#searching")).to_be_visible()
     expect(page.locator("#list")).to_contain_text("None found yet")
