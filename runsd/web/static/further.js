@@ -9,6 +9,7 @@ const link = () => list()?.querySelector("a[data-further]");
 const wants = () => list().querySelectorAll("tr[data-row]").length < ROWS;
 const line = document.getElementById("searching");
 let search = null;
+let searched = null; // the list that it goes on with
 let stopped = ""; // the address of the list that is to stay as it is
 
 /** Whether the list has, or is getting, more than its own address shows. */
@@ -16,6 +17,7 @@ export const grown = () => search !== null || list().dataset.grown !== undefined
 
 /** Look further back; `then` is called when there is more. */
 export async function goOn(then) {
+  if (search && searched === list()) return;
   search?.abort();
   search = null;
   if (!line) return;
@@ -24,6 +26,7 @@ export async function goOn(then) {
   if (!link() || stopped === here) return;
   const mine = new AbortController();
   search = mine;
+  searched = list();
   line.hidden = false;
   try {
     while (link() && wants()) {
@@ -66,6 +69,7 @@ line?.querySelector("button").addEventListener("click", () => {
   line.hidden = true;
   link()?.focus();
 });
+
 /** Have the link go on here, as long as there is room for it. */
 export function onLink(then) {
   document.addEventListener("click", (event) => {
