@@ -60,8 +60,9 @@ from runsd.store.timers import Reading, Timers
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
 from runsd.store.webhooks import Webhooks
+from runsd.supervise.acceptance import Acceptance
 from runsd.supervise.bridge import Bridge
-from runsd.supervise.clockwork import Clockwork, accepting
+from runsd.supervise.clockwork import Clockwork
 from runsd.supervise.disk import DiskWatch, places_on_disk
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.images import Images
@@ -272,9 +273,12 @@ async def _serve(
         )  # fmt: skip
         timekeeper = Timekeeper(timers, boot=boot, clock=clock, signals=signals)
         await timekeeper.catch_up()
+        acceptance = Acceptance(
+            settings, largest=intake.largest_run(settings),
+            projects=projects, sources=sources, secrets=secrets, secret_files=secret_files,
+        )  # fmt: skip
         clockwork = Clockwork(
-            Schedules(db, runs, clock=clock),
-            accepting(settings, intake.largest_run(settings), projects, sources, secrets),
+            Schedules(db, runs, clock=clock), acceptance.one,
             check=disk.check, metrics=metrics, signals=signals, clock=clock,
         )  # fmt: skip
         deliveries = Deliveries(db, clock=clock, price_usd=price)
@@ -293,7 +297,7 @@ async def _serve(
         services = Services(
             settings=settings,
             capacity=capacity,
-            largest_run=intake.largest_run(settings),
+            acceptance=acceptance,
             runs=runs,
             attempts=attempts,
             programs=programs,
@@ -309,7 +313,6 @@ async def _serve(
             webhooks=Webhooks(db, keyring, clock=clock, new_id=new_id),
             deliveries=deliveries,
             secrets=secrets,
-            secret_files=secret_files,
             engine_volumes=engine_volumes,
             uploads=uploads,
             sources=sources,

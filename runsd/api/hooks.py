@@ -9,7 +9,7 @@ from runsd_sdk.spec import RunSpec
 from runsd_sdk.task import HookReceipt, HookSpec, NewHook
 
 from runsd import acts, hook
-from runsd.api import programs, runs, secrets
+from runsd.api import runs
 from runsd.api.call import MIB, Call, Reply, read_body
 from runsd.clock import instant
 from runsd.errors import Conflicting, Full, NotNow, Refused, SecretsLocked, TooOften, Unknown, Unsigned
@@ -120,9 +120,7 @@ async def _deliver(call: Call, found: Hook, payload: Payload, delivery: str | No
 async def _accepted(call: Call, found: Hook) -> RunSpec:
     if isinstance(found.spec, Refused):
         raise found.spec
-    spec = runs.accepted_spec(call, found.spec)
-    await programs.check_sources(call, [spec])
-    await secrets.check(call, [spec])
+    spec = await call.services.acceptance.one(call.project, found.spec)
     return spec if spec.name is not None else spec.model_copy(update={"name": found.name})
 
 

@@ -1,7 +1,6 @@
 """Python runs over HTTP, beyond what they share with others: problems, lock, what a rerun keeps."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,26 +12,12 @@ from runsd import intake, problems
 from runsd.api.call import Call, Reply
 from runsd.api.streams import TEXT
 from runsd.engine.port import Stream
-from runsd.errors import EngineError, Location, Refused, SecretsLocked, SourceFailed
+from runsd.errors import EngineError, SecretsLocked
 from runsd.store.runs import Kept
 from runsd.supervise.naming import container_name
 from runsd.supervise.program import problem_lines
 from runsd.supervise.secrets import covered_problem
 from runsd.telemetry import view
-
-
-async def check_sources(call: Call, specs: Sequence[RunSpec], *, batch: bool = False) -> None:
-    """Raise Refused for a source that this host can never have, by its field."""
-    checked: set[str] = set()
-    for number, spec in enumerate(specs):
-        if spec.source is None or (key := spec.source.model_dump_json()) in checked:
-            continue
-        checked.add(key)
-        try:
-            await call.services.sources.check(call.project, spec.source)
-        except SourceFailed as failure:
-            at: Location = ("runs", number, "source") if batch else ("source",)
-            raise Refused(f"cannot accept this run: {failure}", errors=[(at, str(failure))]) from failure
 
 
 async def page(call: Call) -> Reply:

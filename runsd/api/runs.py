@@ -15,11 +15,11 @@ from runsd_sdk.spec import RunSpec
 
 from runsd import intake
 from runsd.admission import held
-from runsd.api import programs, secrets
+from runsd.api import programs
 from runsd.api.call import MIB, Call, Query, Reply, validated
 from runsd.clock import instant, micros
 from runsd.engine.port import Stream
-from runsd.errors import Conflicting, Location, TooLarge
+from runsd.errors import Conflicting, TooLarge
 from runsd.signals import woken
 from runsd.store.listing import RunFilter
 from runsd.store.returned import Returned
@@ -77,9 +77,7 @@ async def create(call: Call) -> Reply:
 
 async def create_batch(call: Call) -> Reply:
     """Accept up to 1,000 runs, all or none."""
-    specs = [accepted_spec(call, spec, at=("runs", n)) for n, spec in enumerate(call.body.runs)]
-    await programs.check_sources(call, specs, batch=True)
-    await secrets.check(call, specs, batch=True)
+    specs = await call.services.acceptance.batch(call.project, call.body.runs)
     submission = Submission(
         call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()), one=False
     )
@@ -107,9 +105,7 @@ async def rerun_batch(call: Call) -> Reply:
             raise TooLarge(
                 f"cannot run these again: they say more than {MOST_AGAIN_BYTES:,} bytes; name fewer"
             )
-    specs = [accepted_spec(call, spec, at=("runs", n)) for n, (spec, _) in enumerate(again)]
-    await programs.check_sources(call, specs, batch=True)
-    await secrets.check(call, specs, batch=True)
+    specs = await call.services.acceptance.batch(call.project, [spec for spec, _ in again])
     submission = Submission(
         call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()),
         trigger="rerun", one=False, origins=[origin for _, origin in again],
@@ -306,9 +302,7 @@ async def submit(
 ) -> Reply:
     """Accept one run, whoever started it; ``said`` is what stands for the request when it is repeated."""
     services = call.services
-    full = accepted_spec(call, spec)
-    await programs.check_sources(call, [full])
-    await secrets.check(call, [full])
+    full = await services.acceptance.one(call.project, spec)
     accepted = await services.runs.submit(
         Submission(
             call.project,
@@ -330,13 +324,6 @@ async def submit(
     run = accepted.runs[0]
     status, headers = created(replayed=accepted.replayed)
     return Reply(run, status, {**headers, "Location": f"/v1/runs/{run.id}"})
-
-
-def accepted_spec(call: Call, spec: RunSpec, *, at: Location = ()) -> RunSpec:
-    """Fill in what this host and the project have for what was not said. Raises Refused."""
-    services = call.services
-    project = services.projects.get(call.project)
-    return intake.accept(spec, services.settings, services.largest_run, project=project, at=at)
 
 
 def announce(call: Call, runs: Sequence[Run], *, replayed: bool) -> None:

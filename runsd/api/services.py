@@ -34,12 +34,12 @@ from runsd.store.tasks import Tasks
 from runsd.store.usage import UsageLines
 from runsd.store.volumes import Volumes
 from runsd.store.webhooks import Webhooks
+from runsd.supervise.acceptance import Acceptance
 from runsd.supervise.disk import DiskWatch
 from runsd.supervise.health import EngineMonitor
 from runsd.supervise.pace import Pace
 from runsd.supervise.sandboxes import Sandboxes
 from runsd.supervise.scheduler import Scheduler
-from runsd.supervise.secret_files import SecretFiles
 from runsd.supervise.turns import Turns
 from runsd.supervise.usage import UsageMeter
 from runsd.supervise.volumes import EngineVolumes
@@ -52,7 +52,7 @@ class Services:
 
     settings: Settings
     capacity: Resources
-    largest_run: Resources
+    acceptance: Acceptance
     runs: Runs
     attempts: Attempts
     programs: Programs
@@ -68,7 +68,6 @@ class Services:
     webhooks: Webhooks
     deliveries: Deliveries
     secrets: Secrets
-    secret_files: SecretFiles
     engine_volumes: EngineVolumes
     uploads: Uploads
     sources: Sources

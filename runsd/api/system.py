@@ -47,7 +47,7 @@ async def info(call: Call) -> Reply:
             capacity=_capacity(services.capacity),
             in_use=_capacity(held(holding)),
             free=_capacity(services.capacity - everybodys),
-            largest_run=_capacity(services.largest_run),
+            largest_run=_capacity(services.acceptance.largest),
             project=call.project,
             queued=await services.attempts.queued(project=call.project),
             live=len(holding),

@@ -13,7 +13,7 @@ from runsd_sdk.task import NewHook, ScheduleSpec, Task, TaskList, TaskPatch, Tas
 from runsd_sdk.wire import Body
 
 from runsd import cron
-from runsd.api import hooks, programs, runs, secrets
+from runsd.api import hooks, programs, runs
 from runsd.api.call import Call, Reply, validated
 from runsd.errors import Location, Refused
 from runsd.store.hooks import new_token
@@ -156,9 +156,7 @@ async def _spec_of_run(call: Call, run_id: str) -> RunSpec:
 async def _check(call: Call, spec: RunSpec) -> None:
     """Raise Refused for what this host could never start."""
     with _in_spec():
-        full = runs.accepted_spec(call, spec)
-        await programs.check_sources(call, [full])
-        await secrets.check(call, [full])
+        await call.services.acceptance.one(call.project, spec)
 
 
 @contextmanager

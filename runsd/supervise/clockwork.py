@@ -12,17 +12,12 @@ import structlog
 from runsd_sdk.run import Run
 from runsd_sdk.spec import RunSpec
 
-from runsd import cron, intake, schedule
-from runsd.admission import Resources
+from runsd import cron, schedule
 from runsd.clock import Clock
-from runsd.config import Settings
-from runsd.errors import Refused, RunsdError, SecretsLocked, SourceFailed
+from runsd.errors import Refused, RunsdError, SecretsLocked
 from runsd.metrics import Metrics
 from runsd.signals import Signals, woken
-from runsd.sources.sources import Sources
-from runsd.store.projects import Projects
 from runsd.store.schedules import Came, Due, Scheduled, Schedules, Turn
-from runsd.store.secrets import Secrets
 
 log = structlog.get_logger()
 
@@ -113,6 +108,8 @@ class Clockwork:
             return await self._accept(task.project, task.spec)
         except Refused as failure:
             return failure
+        except SecretsLocked as failure:
+            return Refused(f"cannot accept this run: {failure}")
 
     def _tell(self, came: Came) -> None:
         for run in came.started:
@@ -137,22 +134,3 @@ class Clockwork:
         if next_us is None:
             return _LONGEST_SLEEP_S
         return min(_LONGEST_SLEEP_S, max(0.01, (next_us - now_us) / 1e6))
-
-
-def accepting(
-    settings: Settings, largest: Resources, projects: Projects, sources: Sources, secrets: Secrets
-) -> Accept:
-    """Return what fills in this host's defaults, and raises Refused for what it can never run."""
-
-    async def accept(project: str, spec: RunSpec) -> RunSpec:
-        full = intake.accept(spec, settings, largest, project=projects.get(project))
-        try:
-            if full.source is not None:
-                await sources.check(project, full.source)
-            if full.secret_names:
-                await secrets.check(project, full.secret_names)
-        except (SourceFailed, SecretsLocked) as failure:
-            raise Refused(f"cannot accept this run: {failure}") from failure
-        return full
-
-    return accept

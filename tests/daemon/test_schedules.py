@@ -3,14 +3,15 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from runsd_sdk import Task, Unprocessable
 from runsd_sdk.run import Run
-from runsd_sdk.task import InstantOutcome
+from runsd_sdk.task import InstantOutcome, ScheduledInstant
 
 from tests.conftest import Serve
 from tests.daemon.command import answer, runs
@@ -60,6 +61,25 @@ def test_an_outage_is_made_up_for_by_one_run_that_says_for_when_it_is(daemon: Da
     shown = answer(daemon, "task", "show", "hourly")
     assert "0 * * * * (Europe/Berlin)" in shown and run.id in shown
     daemon.client.tasks.delete(task.id)
+
+
+def test_what_this_host_can_give_no_secret_files_any_more_is_refused_when_it_is_due(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    daemon.client.secrets.set("TOKEN", "hush")
+    spec = daemon.spec("true", secrets=[{"name": "TOKEN", "path": "token"}])
+    hourly = {"cron": "0 * * * *", "catch_up": "last"}
+    task = daemon.client.tasks.create("with-a-file", schedule=hourly, **spec)
+    daemon.ensure_down()
+    put_back(daemon, task, minutes=60)
+    daemon.start(RUNSD_SECRETS__DIRECTORY=str(tmp_path))  # on a disk
+    assert eventually(lambda: bool(recent(daemon, task)), within_s=ENDED_S)
+    (instant,) = recent(daemon, task)
+    assert instant.outcome is InstantOutcome.REFUSED
+    assert "no tmpfs" in (instant.message or "")
+    assert of(daemon, task) == []
+    daemon.client.tasks.delete(task.id)
+    daemon.restart()
 
 
 def test_a_schedule_is_set_changed_paused_and_removed(daemon: Daemon) -> None:
@@ -127,10 +147,15 @@ def put_back(daemon: Daemon, task: Task, *, minutes: int) -> None:
 
 def done(daemon: Daemon, task: Task, *, least: int = 3) -> bool:
     """Say whether so many instants are decided, and none waits any more."""
+    outcomes = [each.outcome for each in recent(daemon, task)]
+    return len(outcomes) >= least and set(outcomes) == {InstantOutcome.STARTED}
+
+
+def recent(daemon: Daemon, task: Task) -> Sequence[ScheduledInstant]:
+    """Return the last instants of a task's schedule, the newest first."""
     schedule = daemon.client.tasks.get(task.id).schedule
     assert schedule is not None
-    outcomes = [each.outcome for each in schedule.recent]
-    return len(outcomes) >= least and set(outcomes) == {InstantOutcome.STARTED}
+    return schedule.recent
 
 
 def of(daemon: Daemon, task: Task) -> list[Run]:
