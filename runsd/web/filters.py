@@ -16,7 +16,10 @@ Pair = tuple[str, str]
 
 
 def _in_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError as failure:
+        raise ValueError("write a time between the years 1 and 9999 of UTC") from failure
 
 
 When = Annotated[datetime, AfterValidator(_in_utc)]
@@ -107,7 +110,7 @@ class Filters(Query):
                 yield key, value
         for key, instant in (("from", self.after), ("to", self.before)):
             if instant is not None:
-                yield key, f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+                yield key, f"{instant.replace(tzinfo=None).isoformat()}Z"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ from runsd.web.timetable import in_words
 
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP: Final = 1024
+_MOST_WRITTEN: Final = 1e15
+_LEAST_WRITTEN: Final = 1e-9
+_LONG_JSON: Final = 64 * 1024
 
 
 def duration(seconds: float | None) -> str:
@@ -55,9 +58,14 @@ def money(usd: str | Decimal) -> str:
 
 def number(value: float | None) -> str:
     """Return a number with its thousands apart, and no more digits than tell something."""
-    if value is None or not math.isfinite(value):
-        return "-" if value is None else str(value)
-    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.3g}"
+    if value is None or isinstance(value, int):
+        return "-" if value is None else f"{value:,}"
+    if not math.isfinite(value):
+        return str(value)
+    much, short = abs(value), f"{value:.3g}"
+    if much >= _MOST_WRITTEN or 0 < much < _LEAST_WRITTEN:
+        return short
+    return f"{value:,.0f}" if much >= 999.5 or value == int(value) else f"{Decimal(short):f}"
 
 
 def cores(milli: int) -> str:
@@ -77,12 +85,13 @@ def plain(instant: datetime) -> str:
 
 def local(instant: datetime | None) -> str:
     """Return an instant as a field of a form has it, in UTC; nothing for none."""
-    return "" if instant is None else f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+    return "" if instant is None else instant.astimezone(UTC).isoformat("T", "seconds")[:19]
 
 
 def pretty(value: Any) -> str:
-    """Return a value as JSON on several lines."""
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False)
+    """Return a value as JSON on several lines, a very long one on one: that takes a tenth of the time."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) > _LONG_JSON else json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def program(run: Run | Task) -> str:

@@ -48,8 +48,13 @@ def test_money_tells_something_also_where_it_is_little(usd: str, said: str) -> N
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(0, "0"), (0.25, "0.25"), (12.3456, "12.3"), (100_000.0, "100,000"), (21600, "21,600")],
-)
+    [
+        (0, "0"), (0.25, "0.25"), (12.3456, "12.3"), (100_000.0, "100,000"), (21600, "21,600"),
+        (999.4, "999"), (999.6, "1,000"), (-0.25, "-0.25"), (-1234.5, "-1,234"), (-5.0, "-5"),
+        (2**60, "1,152,921,504,606,846,976"),
+        (0.00001234, "0.0000123"), (1e-300, "1e-300"), (1e300, "1e+300"), (float("inf"), "inf"),
+    ],
+)  # fmt: skip
 def test_numbers(value: float, said: str) -> None:
     assert words.number(value) == said
 
@@ -58,3 +63,10 @@ def test_instants_are_exact_for_machines_and_plain_for_people() -> None:
     instant = datetime(2026, 11, 22, 1, 9, 25, 928_000, tzinfo=UTC)
     assert words.exact(instant) == "2026-11-22T01:09:25.928000Z"
     assert words.plain(instant) == "2026-11-22 01:09:25 UTC"
+    assert words.exact(instant.replace(year=1, microsecond=0)) == "0001-11-22T01:09:25.000000Z"
+    assert words.local(instant.replace(year=1)) == "0001-11-22T01:09:25"
+
+
+def test_json_is_laid_out_unless_it_is_very_long() -> None:
+    assert words.pretty({"a": [1.0, "é"]}) == '{\n  "a": [\n    1.0,\n    "é"\n  ]\n}'
+    assert "\n" not in words.pretty(["x" * 1000] * 70)

@@ -9,7 +9,8 @@ from pydantic.alias_generators import to_camel
 
 def format_instant(value: datetime) -> str:
     """Write an aware instant as RFC 3339 in UTC with microseconds."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime: a C library may write the year 1 as 1, which nobody reads.
+    return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 Instant = Annotated[datetime, PlainSerializer(format_instant, return_type=str, when_used="json")]
