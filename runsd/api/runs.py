@@ -159,7 +159,7 @@ async def attempts(call: Call) -> Reply:
 
 
 async def batch(call: Call) -> Reply:
-    """Say how far the runs are that were submitted together with this one."""
+    """Say how far the runs are that were submitted together with this one, also when it is deleted since."""
     return Reply(await call.services.runs.batch(call.project, call.id))
 
 

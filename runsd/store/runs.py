@@ -137,7 +137,10 @@ class Runs:
         return [attempt_of(row, self._price_usd) for row in rows]
 
     async def batch(self, project: str, id: str) -> BatchState:
-        """Return how far the runs are that were submitted together with this one. Raises Unknown."""
+        """Return how far the runs are that were submitted together with this one, which may be deleted.
+
+        Raises Unknown where it was alone, all are deleted, or of this one not even events are left.
+        """
         async with self._db.reading() as reader:
             ends = list(await reader.execute_fetchall(SQL["batch_ends"], {"project": project, "id": id}))
             if not ends:

@@ -31,15 +31,27 @@ select * from runs where id = :id and project = :project
 select * from attempts where run_id = :id order by number
 
 -- name: batch_ends
--- The runs of one submission were created at one instant, and their ids stand together.
-select coalesce((
-    select o.id from runs o indexed by runs_by_project
-    where o.project = r.project and o.id < r.id and o.created_us <> r.created_us order by o.id desc limit 1
-), '') as before, coalesce((
-    select o.id from runs o indexed by runs_by_project
-    where o.project = r.project and o.id > r.id and o.created_us <> r.created_us order by o.id limit 1
-), '~') as after
-from runs r where r.id = :id and r.project = :project
+-- The runs of one submission were created at one instant, and their ids stand together. When a run was made
+-- that is deleted since, its events tell for a while.
+with r as (
+    select id, project, created_us from runs where id = :id and project = :project
+    union all
+    select run_id, project, at_us from events
+    where run_id = :id and project = :project and type = 'run.submitted'
+    limit 1
+), ends as (
+    select coalesce((
+        select o.id from runs o indexed by runs_by_project
+        where o.project = r.project and o.id < r.id and o.created_us <> r.created_us order by o.id desc limit 1
+    ), '') as before, coalesce((
+        select o.id from runs o indexed by runs_by_project
+        where o.project = r.project and o.id > r.id and o.created_us <> r.created_us order by o.id limit 1
+    ), '~') as after
+    from r
+)
+select before, after from ends where exists (
+    select 1 from runs indexed by runs_by_project where project = :project and id > before and id < after
+)
 
 -- name: batch
 select status, count(*) as runs, min(id) as first, max(id) as last, min(created_us) as created_us,

@@ -107,9 +107,9 @@ def _own(run: Run) -> object:
 async def _batch(call: Call, query: Filters, lot: Sequence[Run]) -> Row:
     state = await call.services.runs.batch(call.project, lot[0].id)
     members = None
-    if state.id in query.open:
+    if state.last_id in query.open:
         members, _ = await failures_first(call, query, state, Place(), limit=_OPENED)
-    return Row(lot[0], state, members, query.toggled(call.request.path, state.id))
+    return Row(lot[0], state, members, query.toggled(call.request.path, state.last_id))
 
 
 async def _task_names(call: Call, rows: Sequence[Row]) -> dict[str, str]:

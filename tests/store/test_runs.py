@@ -312,8 +312,12 @@ async def test_a_batch_is_what_was_submitted_together_however_it_has_gone(desk: 
     ended = await desk.runs.batch(PROJECT, last)
     assert (ended.size, ended.over, ended.id) == (3, 3, made[1].id)
     assert ended.finished_at == (await desk.get(last)).finished_at
+    assert await desk.runs.batch(PROJECT, first) == ended
     for single in (before, after):
         assert (await desk.runs.batch(PROJECT, single.id)).size == 1
-    for project, id in ((PROJECT, first), ("other", last)):
+    await desk.runs.cancel(PROJECT, before.id)
+    for gone in (before, *made[1:]):
+        await desk.runs.forget(PROJECT, gone.id)
+    for project, id in ((PROJECT, first), (PROJECT, last), (PROJECT, before.id), ("other", after.id)):
         with pytest.raises(Unknown):
             await desk.runs.batch(project, id)

@@ -87,6 +87,13 @@ def test_rows_come_change_and_end_while_one_looks_and_stay_where_they_are_under_
     for other in others:
         expect(row(page, other)).to_contain_text("succeeded")
     expect(row(page, first.id).get_by_role("checkbox")).to_be_checked()
+    page.goto("/p/default/runs?status=pending&status=running")
+    going = client.create(**spec(web, "sleep 600", name="going", stop_grace_seconds=0))
+    row(page, going.id).get_by_role("checkbox").check()
+    client.cancel(going.id)
+    expect(page.locator("#fresh")).to_have_text("The list has changed: show")
+    page.locator("#fresh").click()
+    expect(row(page, going.id)).to_have_count(0)
     page.goto(f"/p/default/runs?cursor={others[0]}")
     expect(page.locator("#above")).to_have_text("To the newest")
     client.create(**spec(web, "true", name="above"))
@@ -276,6 +283,36 @@ def test_what_is_selected_by_keys_and_boxes_is_cancelled_and_told_what_was_refus
     expect(page.locator("#told")).to_have_text("1 deleted")
     expect(row(page, single.id)).to_have_count(0)
     client.cancel(again.id)
+
+
+def test_a_batch_is_found_by_each_of_its_runs_and_when_all_are_deleted_that_is_said_once(
+    page: Page, web: Site, client: RunsClient, watch: Watch
+) -> None:
+    made = client.create_batch([spec(web, "true", name="short")] * 3)
+    for handle in made:
+        handle.wait()
+    log_in(page, web)
+    page.goto(f"/p/default/batches/{made[0].id}")
+    expect(page.get_by_role("heading", name="3 runs submitted together")).to_be_visible()
+    client.delete(made[0].id)
+    expect(page.get_by_role("heading", name="2 runs submitted together")).to_be_visible()
+    page.goto(f"/p/default/runs?batch={made[0].id}")
+    expect(page.locator("tr[data-row]")).to_have_count(2)
+    page.goto(f"/p/default/batches/{made[0].id}")
+    expect(page.get_by_role("heading", name="2 runs submitted together")).to_be_visible()
+    watch.expect("404")
+    for handle in made[1:]:
+        client.delete(handle.id)
+    expect(page.get_by_role("alert")).to_have_text(re.compile("no longer there"))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    other = page.context.new_page()
+    other.goto("/p/default/runs")
+    later = client.create(**spec(web, "true"))
+    expect(row(other, later.id)).to_contain_text("succeeded")
+    assert asked == []
+    expect(page.get_by_role("alert")).to_have_count(1)
+    expect(page.locator("#toasts p")).to_have_count(0)
 
 
 @pytest.fixture(scope="module")

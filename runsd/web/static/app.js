@@ -2,6 +2,7 @@
 import "./actions.js";
 import "./copy.js";
 import "./forms.js";
+import "./gone.js";
 import "./keys.js";
 import { tell } from "./times.js";
 import { toast } from "./toast.js";

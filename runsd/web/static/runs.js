@@ -230,10 +230,11 @@ const busy = () => scrollY > 60 || chosen.size > 0 || grown() || list().contains
 
 const known = new WeakMap(); // row -> what it was last told to say
 
-/** Let the rows that are here say what they now say; return how many others there would be. */
+/** Let the rows that are here say what they now say; return how many others there would be, and if any is left out. */
 function update(html) {
   const next = new DOMParser().parseFromString(html, "text/html");
   let unseen = 0;
+  const left = [...list().querySelectorAll("tr[data-row]")].some((row) => !next.getElementById(row.id));
   for (const row of next.querySelectorAll("#list tr[data-row]")) {
     const here = document.getElementById(row.id);
     if (!here) unseen += row.classList.contains("member") ? 0 : Number(row.dataset.size ?? 1);
@@ -247,7 +248,7 @@ function update(html) {
       tell(here);
     }
   }
-  return unseen;
+  return { unseen, left };
 }
 
 document.body.addEventListener("htmx:beforeSwap", (event) => {
@@ -255,9 +256,9 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
   if (target.id !== "list" || requestConfig.elt !== target || xhr.status !== 200) return;
   if (!busy()) return;
   event.detail.shouldSwap = false;
-  const unseen = update(serverResponse);
-  fresh.hidden = unseen === 0;
-  fresh.textContent = `${unseen} new above: show`;
+  const { unseen, left } = update(serverResponse);
+  fresh.hidden = !unseen && !left;
+  fresh.textContent = unseen ? `${unseen} new above: show` : "The list has changed: show";
   show();
 });
 document.body.addEventListener("htmx:afterSwap", (event) => {
