@@ -64,7 +64,7 @@ async def matches(call: Call) -> Reply:
     query: MatchesQuery = call.query
     run = await call.services.runs.get(call.project, call.id)
     if run.logs.deleted_at is not None:
-        return Reply(LogMatches(count=0, before=0, previous=[], following=[], total=1))
+        return Reply(LogMatches(count=0, before=0, previous=[], following=[], last=None, total=1))
     count = await call.services.lines.counted(view_of(call))
     total = count.total
     found = await search(count, query.text, first=query.from_, at=query.at, most=_MOST_MATCHES)

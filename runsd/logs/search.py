@@ -16,12 +16,13 @@ _LONG_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """How many lines match, and how many of them before a place; the numbers of those around it."""
+    """How many lines match, and how many of them before a place; the numbers around it, and the last."""
 
     count: int
     before: int
     previous: list[int]
     following: list[int]
+    last: int | None = None
 
 
 async def search(count: LineCount, text: str, *, first: int, at: int, most: int) -> Matches:
@@ -51,6 +52,7 @@ class _Searching:
     """Of the line that is not over."""
     count: int = 0
     before: int = 0
+    last: int | None = None
     _previous: deque[int] = field(default_factory=deque)
     _following: list[int] = field(default_factory=list)
     _rest: bytes = b""
@@ -71,7 +73,7 @@ class _Searching:
         """Search the line that is not over, and return what was found."""
         if self._rest:
             self._lines(self._rest + b"\n")
-        return Matches(self.count, self.before, list(self._previous), self._following)
+        return Matches(self.count, self.before, list(self._previous), self._following, self.last)
 
     def _lines(self, data: bytes) -> None:
         shown = _shown(data)
@@ -99,6 +101,7 @@ class _Searching:
         if number < self.first:
             return
         self.count += 1
+        self.last = number
         if number < self.at:
             self.before += 1
             self._previous.append(number)

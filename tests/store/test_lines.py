@@ -95,6 +95,7 @@ def test_the_lines_that_match_are_those_that_hold_the_text(
                 before, behind = [n for n in hits if n < at], [n for n in hits if n >= at]
                 assert (found.count, found.before) == (len(hits), len(before))
                 assert (found.previous, found.following) == (before[-2:], behind[:2])
+                assert found.last == (hits[-1] if hits else None)
 
     run(test())
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from runsd_sdk import RunHandle
 
 from tests.conftest import Serve
@@ -122,6 +122,29 @@ def test_a_text_is_found_where_it_is_not_loaded_and_a_line_has_an_address(
     inside.keyboard.press("Shift+N")
     expect(match).to_have_text("999")
     assert inside.evaluate("CSS.highlights.get('found').size") > 5
+
+    rest = "printf 'nished\\nunfinished'; until [ -e /end ]; do sleep 0.02; done; echo; seq 1 9"
+    handle = web.daemon.submit("sh", "-c", f"printf 'one unfi'; {GATE}{rest}")
+    opened(inside, handle.id)
+    inside.keyboard.press("/")
+    inside.keyboard.type("finished")
+    expect(found).to_have_text("not found")
+    web.daemon.open_gate(handle.id)
+    expect(found).to_have_text("2")
+    slow: list[Route] = []
+
+    def hold(route: Route) -> None:
+        slow.append(route)
+
+    inside.route(re.compile(r"/logs/matches\?.*at=9\d+"), hold)
+    inside.keyboard.press("Shift+Enter")
+    with inside.expect_response(
+        re.compile(r"/logs/matches\?.*from=")
+    ):  # what is counted meanwhile changes nothing
+        web.daemon.open_gate(handle.id, name="end")
+    slow.pop().continue_()
+    expect(found).to_have_text("2 of 2")
+    expect(match).to_have_text("unfinished")
 
     opened(inside, hostile, "#L500")
     expect(inside.locator(".is-chosen .text")).to_have_text("491")

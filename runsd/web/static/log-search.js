@@ -19,6 +19,11 @@ export class Search {
     Object.assign(this, { ask, go, told, from });
   }
 
+  #counted = false; // whether these are known
+  #open = 0; // how many of the matches are of the last line, which may not be over
+  #changes = 0;
+  #later = null;
+
   get current() {
     return this.#numbers[this.#at] ?? null;
   }
@@ -37,15 +42,32 @@ export class Search {
     if (this.text) this.type(this.text);
   }
 
-  /** There are more lines: count those that match. */
-  async more(total) {
-    if (!this.text || !this.#total || total <= this.#total || performance.now() - this.#grown < GROWN_MS) return;
+  /** There is more: count what matches, soon. */
+  more() {
+    this.#changes += 1;
+    if (!this.text || !this.#counted) return;
+    this.#later ??= setTimeout(() => this.#grow(), Math.max(0, GROWN_MS + this.#grown - performance.now()));
+  }
+
+  /** Count the last line again, to which something may have been added, and those behind it. */
+  async #grow() {
+    this.#later = null;
     this.#grown = performance.now();
-    const found = await this.#ask({ from: this.#total + 1, at: this.#total + 1 });
-    if (!found) return;
-    if (this.#before + this.#numbers.length === this.count && this.#numbers.length < 5000) this.#numbers.push(...found.following);
-    this.count += found.count;
-    this.#total = Math.max(this.#total, found.total);
+    const [numbers, total, from] = [this.#numbers, this.#total, Math.max(1, this.#total)];
+    let found;
+    try {
+      found = await this.ask({ text: this.text, from, at: from });
+    } catch {
+      return; // that the connection is lost is said elsewhere
+    }
+    if (numbers !== this.#numbers || total !== this.#total) return this.more(); // what is known is of another place
+    if (this.#before + numbers.length === this.count && numbers.length < 5000) {
+      numbers.length -= this.#open;
+      numbers.push(...found.following);
+    }
+    this.count += found.count - this.#open;
+    this.#total = found.total;
+    this.#open = Number(found.last === found.total);
     this.#tell();
   }
 
@@ -76,13 +98,17 @@ export class Search {
 
   /** Learn which lines match around a place; the first of those from it on is at #split. */
   async #around(at) {
+    const changes = this.#changes;
     const found = await this.#ask({ at });
     if (!found) return false;
+    this.#counted = true;
+    this.#open = Number(found.last === found.total);
     this.count = found.count;
     this.#numbers = [...found.previous, ...found.following];
     this.#before = found.before - found.previous.length;
     this.#split = found.previous.length;
     this.#total = found.total;
+    if (changes !== this.#changes) this.more();
     return true;
   }
 
@@ -103,6 +129,7 @@ export class Search {
     this.#asked += 1;
     this.#numbers = [];
     this.#before = this.count = this.#total = 0;
+    this.#counted = false;
     this.#at = -1;
   }
 

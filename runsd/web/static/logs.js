@@ -64,7 +64,7 @@ function more(log, data) {
   scroll.moved();
   state();
   say(data);
-  search.more(log.total);
+  search.more();
 }
 
 function lost(sentence) {

@@ -382,11 +382,13 @@ class LogMatches(Answer):
     """Lines of a log in which a text was found: how many, and how many of them before the line ``at``.
 
     The numbers of the nearest are given: up to 1000 ``previous`` ones, in order, and as many from ``at`` on.
-    ``total`` says how many lines were searched, and those before.
+    ``last`` is the last one of all. ``total`` says how many lines were searched, and those before; as long as
+    the last of these is not over, it may match later on.
     """
 
     count: int
     before: int
     previous: list[int]
     following: list[int]
+    last: int | None
     total: int
