@@ -198,6 +198,38 @@ def test_a_run_is_run_again_with_a_change_and_becomes_a_task(new: Page, web: Sit
     client.tasks.delete(task.id)
 
 
+def test_what_is_not_changed_stays_as_it_was_written(new: Page, web: Site, watch: Watch) -> None:
+    client = web.daemon.client
+    args = [1.0, 2**53 + 1, "x", {"deep": [2.0, 0.5]}]
+    entrypoint = {"function": "a:b", "args": args, "kwargs": {"rate": 1.0}}
+    client.tasks.create("exact", python={"version": "3.12", "entrypoint": entrypoint})
+    new.goto("/p/default/new?edit=exact")
+    values = part(new, "Arguments by position", "Value")
+    expect(values.nth(0)).to_have_value("1.0")
+    values.nth(2).fill("3.0")
+    landed(new, "tasks/task_")
+    kept = client.tasks.get("exact").spec.python
+    assert kept is not None
+    assert repr(kept.entrypoint.args) == repr([1.0, 2**53 + 1, 3.0, {"deep": [2.0, 0.5]}])
+    assert repr(kept.entrypoint.kwargs) == repr({"rate": 1.0})
+    client.tasks.delete("exact")
+
+    watch.expect("422")
+    run = client.create(image=web.daemon.image, args=["true"])
+    new.route("**/new?save=task&from=*", chosen_runtime)
+    new.goto(f"/p/default/new?save=task&from={run.id}")
+    new.get_by_label("Name of the task").fill("with-runtime")
+    start(new)
+    expect(new.get_by_role("alert")).to_contain_text("runtime")  # which this host lets nobody choose
+
+
+def chosen_runtime(route: Route) -> None:
+    """Answer with the form of a run that had a runtime of its own, for which there is no field."""
+    answer = route.fetch()
+    field = "&#34;runtime&#34;: "
+    route.fulfill(response=answer, body=answer.text().replace(f"{field}null", f"{field}&#34;other&#34;"))
+
+
 def test_a_run_for_each_value_by_keyboard_alone(new: Page, web: Site) -> None:
     keyboard = new.keyboard
     new.get_by_label("Image", exact=True).focus()

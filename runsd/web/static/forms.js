@@ -8,7 +8,7 @@ import { call } from "./api.js";
 
 export const READ = {
   text: (text) => text,
-  number: (text) => (Number.isFinite(Number(text)) ? Number(text) : text),
+  number: (text) => (text.trim() && Number.isFinite(Number(text)) ? Number(text) : text), // a space is not 0
   json: (text) => JSON.parse(text),
   lines: (text) => text.split("\n").map((line) => line.trimEnd()).filter((line) => line !== ""),
   pairs: (text) => Object.fromEntries(READ.lines(text).map((line) => {

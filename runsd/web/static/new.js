@@ -13,6 +13,10 @@ const BATCH = 1000; // so many runs the API takes at once
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86400 };
 
 READ.words = split;
+// Numbers of arguments stay as they are written: 1.0 is not 1 to Python, and no double holds 2^53 + 1.
+const exact = JSON.rawJSON ? (text) => JSON.parse(text, (_, value, { source }) => (typeof value === "number" ? JSON.rawJSON(source) : value)) : JSON.parse;
+if (given?.python?.entrypoint) given.python.entrypoint = exact(form.dataset.before).python.entrypoint;
+READ.json = exact;
 READ.duration = (text) => {
   const tight = text.replace(/\s/g, "");
   if (/^\d+(\.\d+)?$/.test(tight)) return Number(tight);
@@ -167,7 +171,21 @@ function patchOf(before, now, place = []) {
   return patch;
 }
 
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+/** What a run of the form is in all. */
+const whole = (run) => (given ? kept(given, before, run) : run);
+
+/** What there is, with what the form shows of it as it is now: what it has no field for stays. */
+function kept(there, shown, now) {
+  const result = { ...there };
+  for (const key of new Set([...Object.keys(shown), ...Object.keys(now)])) {
+    if (now[key] === undefined) delete result[key];
+    else if ([there[key], shown[key], now[key]].every(isObject)) result[key] = kept(there[key], shown[key], now[key]);
+    else if (JSON.stringify(shown[key]) !== JSON.stringify(now[key])) result[key] = now[key];
+  }
+  return result;
+}
+
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value) && !JSON.isRawJSON?.(value);
 const holdsNull = (value) => value === null || (isObject(value) && Object.values(value).some(holdsNull));
 
 function over() {
@@ -191,7 +209,7 @@ function request() {
     return ["POST /v1/runs/batch", { runs: fan.values.map(one) }, fan.values.length > BATCH ? `${base()}/runs` : `${base()}/batches/{id}`];
   }
   const name = document.getElementById("task-name")?.value;
-  if (mode === "save") return [form.dataset.send, { name, spec: run }, form.dataset.to];
+  if (mode === "save") return [form.dataset.send, { name, spec: whole(run) }, form.dataset.to];
   const body = given && mode !== "run" ? patchOf(before, run) : run;
   if (document.getElementById("renew")?.checked && run.source) body.source = run.source;
   if (mode !== "edit") return [form.dataset.send, body, form.dataset.to];
@@ -278,7 +296,7 @@ async function tell() {
   let fan = null;
   try {
     fan = over();
-    texts = await call("POST", `${base()}/new/copy`, spec(), { signal: asking.signal });
+    texts = await call("POST", `${base()}/new/copy`, whole(spec()), { signal: asking.signal });
   } catch (failure) {
     if (failure.name === "AbortError") return;
     texts = { trouble: failure.message };
