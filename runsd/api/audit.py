@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Collection, Iterable
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 from runsd_sdk.audit import AuditEntry, AuditList
 
 from runsd import peers
@@ -19,7 +19,10 @@ _USER = user_name(0).removesuffix("0")
 
 
 class AuditQuery(Query):
-    """Which entries; ``who`` is a user or key by id or name, ``action`` may be a noun alone, as ``run``."""
+    """Which entries; ``who`` is a user or key by id or name, ``action`` may be a noun alone, as ``run``.
+
+    What is empty, as a form sends it, says nothing.
+    """
 
     who: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     action: Annotated[str, Field(min_length=1, max_length=64)] | None = None
@@ -27,6 +30,11 @@ class AuditQuery(Query):
     until: AwareDatetime | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
     cursor: Annotated[str, Field(max_length=64)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in given.items() if value != ""}
 
 
 async def page(call: Call) -> Reply:

@@ -73,7 +73,7 @@ def _last_event_id(call: Call) -> int | None:
     text = call.request.headers.get("Last-Event-ID")
     if text is None:
         return None
-    if not (text.isascii() and text.isdecimal() and int(text) <= _MOST):
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= _MOST):
         said = "Last-Event-ID must be the id of an event"
         raise Refused(said, errors=[(("Last-Event-ID",), said)])
     return int(text)

@@ -25,6 +25,9 @@ _OF_THE_HOST: Final = ("resources", "timeoutSeconds")
 """Fields whose defaults are a host's own: elsewhere the same would not be understood."""
 _NAMES: Final = {field.alias: name for name, field in RunSpec.model_fields.items()}
 _END: Final = " <<'END'\n"
+# More is not for pasting, and to lay it out would keep the daemon busy.
+_MOST: Final = 64 * 1024
+_TOO_LONG: Final = "# This is too long for a page: the API has the whole specification of the run."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Copied:
 def copied(spec: RunSpec, api: str, project: str = DEFAULT_PROJECT) -> Copied:
     """Return how to ask for a run; ``api`` is where the daemon is, as in ``https://host`` or ``unix:///path``."""
     fields = said(spec)
+    if len(json.dumps(fields)) > _MOST:
+        return Copied(_TOO_LONG, _TOO_LONG, _TOO_LONG)
     return Copied(command_line(fields, project), call(fields, project), request(fields, api, project))
 
 

@@ -123,10 +123,26 @@ def test_an_error_is_a_page_with_its_remedy(inside: Page, watch: Watch) -> None:
     inside.goto("/p/default/runs?limit=0")
     expect(inside.get_by_role("alert")).to_contain_text("limit")
     axe(inside)
+    inside.goto("/p/default/runs?from=0001-01-01T00:00:00%2B14:00")
+    expect(inside.get_by_role("alert")).to_contain_text("between the years 1 and 9999")
     watch.expect("404")
     inside.goto("/p/elsewhere/runs")
     expect(inside.get_by_role("heading", name="Not Found")).to_be_visible()
     axe(inside)
+
+
+def test_the_audit_is_searched_by_its_form_and_leafed_through(inside: Page, web: Site) -> None:
+    for value in ("one", "two"):
+        web.daemon.client.secrets.set("AUDITED", value)
+    web.daemon.client.secrets.delete("AUDITED")
+    inside.goto("/p/default/audit?limit=1")
+    expect(inside.get_by_role("row", name=re.compile("secret.delete"))).to_be_visible()
+    inside.get_by_role("link", name="Older").click()
+    expect(inside.get_by_role("row", name=re.compile("secret.set.*AUDITED"))).to_have_count(2)
+    inside.get_by_label("What").fill("secret.delete")
+    inside.get_by_role("button", name="Show").click()
+    expect(inside.get_by_role("row", name=re.compile("secret.delete")).first).to_be_visible()
+    expect(inside.get_by_role("row", name=re.compile("secret.set"))).to_have_count(0)
 
 
 @pytest.mark.parametrize("place", ["", "/logs", "/problems", "/results", "/metrics"])

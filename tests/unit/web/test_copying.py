@@ -185,6 +185,12 @@ def heard(text: str | bytes) -> dict[str, Any]:
     return meant(RunSpec.model_validate_json(text))
 
 
+def test_what_is_too_long_to_be_pasted_is_not_laid_out() -> None:
+    texts = copied(RunSpec(image="any", env={f"A{n}": "x" * 1000 for n in range(70)}), "unix:///run/s")
+    assert texts.cli == texts.python == texts.curl
+    assert texts.cli.startswith("# This is too long")
+
+
 @given(spec=specs())
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_command_line_asks_for_the_same_run(
