@@ -203,6 +203,13 @@ def test_what_is_not_changed_stays_as_it_was_written(new: Page, web: Site, watch
     args = [1.0, 2**53 + 1, "x", {"deep": [2.0, 0.5]}]
     entrypoint = {"function": "a:b", "args": args, "kwargs": {"rate": 1.0}}
     client.tasks.create("exact", python={"version": "3.12", "entrypoint": entrypoint})
+    new.get_by_text("Begin with a spec file").click()
+    new.get_by_label("Or its text").fill(
+        json.dumps({"python": {"entrypoint": entrypoint}, "timeoutSeconds": 90})
+    )
+    new.get_by_role("button", name="Fill in the form").click()
+    expect(new.locator("#spec-said")).to_have_text("The form says what it says.")
+    expect(part(new, "Arguments by position", "Value").nth(1)).to_have_value("9007199254740993")
     new.goto("/p/default/new?edit=exact")
     values = part(new, "Arguments by position", "Value")
     expect(values.nth(0)).to_have_value("1.0")

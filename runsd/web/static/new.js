@@ -342,7 +342,7 @@ form.addEventListener("keydown", (event) => {
 });
 shown.addEventListener("toggle", followed);
 uploads(form, followed);
-specFile(form, { begin, spec, then: () => (choose(), spell(), followed()) });
+specFile(form, { begin, spec, exact, then: () => (choose(), spell(), followed()) });
 
 choose();
 if (given) begin(given);

@@ -1,6 +1,6 @@
 // A form of a run that is filled in from a spec, as a file or pasted: what `runs run --file` takes, or a run's own.
-/** `begin` fills in the form, `spec` reads it again, `then` follows. */
-export function specFile(form, { begin, spec, then }) {
+/** `begin` fills in the form, `spec` reads it again, `then` follows; `exact` reads JSON with its numbers as written. */
+export function specFile(form, { begin, spec, exact, then }) {
   const text = document.getElementById("spec-text");
   const said = document.getElementById("spec-said");
   document.getElementById("spec-file")?.addEventListener("change", async ({ target }) => {
@@ -12,7 +12,7 @@ export function specFile(form, { begin, spec, then }) {
   function fill() {
     const written = text.value;
     try {
-      const found = read(written);
+      const found = read(written, exact);
       form.reset();
       for (const row of form.querySelectorAll("[data-rows] .row")) row.remove();
       text.value = written;
@@ -26,15 +26,19 @@ export function specFile(form, { begin, spec, then }) {
   }
 }
 
-function read(text) {
+function read(text, exact) {
   let found;
+  let entry;
   try {
     found = JSON.parse(text);
+    const numbers = exact(text);
+    entry = (numbers?.spec ?? numbers)?.python?.entrypoint;
   } catch {
     throw new Error("This is not JSON. A file of YAML is for runs run --file.");
   }
   found = found?.spec ?? found; // of a whole run, what was asked for
   if (typeof found !== "object" || found === null || Array.isArray(found)) throw new Error("This is no object with the fields of a run.");
+  if (entry) found.python.entrypoint = entry;
   return found;
 }
 
