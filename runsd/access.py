@@ -40,7 +40,8 @@ class Caller:
     """Whoever asks. ``projects`` None: every one, and the host itself.
 
     ``home`` is the project that is meant where a request names none. ``lasts_s`` says how long it is open to
-    the caller, None for ever. ``called`` is what people call it, where that is known here.
+    the caller, None for ever. ``called`` is what people call it, where that is known here. ``session`` names
+    the browser's session that it asks in, if it does.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Caller:
     lasts_s: float | None = None
     called: str | None = None
     person: Person = Person()
+    session: str | None = None
 
     @property
     def of_host(self) -> bool:

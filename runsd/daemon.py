@@ -32,6 +32,7 @@ from runsd.logs.kept import KeptLogs
 from runsd.logs.lines import Lines
 from runsd.logs.reader import LogReader
 from runsd.logs.samples import Samples
+from runsd.logs.search import Searches
 from runsd.metrics import Metrics
 from runsd.places import default_socket
 from runsd.signals import Signals
@@ -319,6 +320,7 @@ async def _serve(
             usage_lines=UsageLines(db),
             logs=reader,
             lines=Lines(reader),
+            searches=Searches(),
             samples=samples,
             telemetry=telemetry,
             retention=retention,

@@ -144,8 +144,9 @@ class Sqlite:
         """Put another connection in the place of one whose user was cancelled or failed.
 
         A cursor may be open on it for as long as somebody holds the traceback, and would show the next reader
-        what was true then.
+        what was true then. What it is still at, nobody waits for.
         """
+        await reader.interrupt()
         await reader.close()
         self._readers.remove(reader)
         while True:

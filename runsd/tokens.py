@@ -25,8 +25,11 @@ def key_id(token: str) -> str | None:
 
 
 def digest(token: str) -> bytes:
-    """Return what is kept of a token: a plain hash will do, since its 160 bits are random."""
-    return hashlib.sha256(token.encode()).digest()
+    """Return what is kept of a token: a plain hash will do, since its 160 bits are random.
+
+    Of anything else that was sent as one too: bytes of a header that are no text come as lone surrogates.
+    """
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def matches(token: str, kept: bytes) -> bool:

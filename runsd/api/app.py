@@ -108,7 +108,7 @@ def _serve(route: Route, services: Services, changes: Changes) -> _Serve:
             if act is not None:
                 services.refusals.add(act)
             raise
-        with services.connections.open(caller.name, project, request.transport, lasts_s=caller.lasts_s):
+        with services.connections.open(caller, project, request.transport):
             call = Call(
                 services,
                 request,

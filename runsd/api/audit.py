@@ -41,7 +41,7 @@ async def page(call: Call) -> Reply:
     """List who changed what, newest first; of all projects for an admin of the host who names none."""
     query: AuditQuery = call.query
     await call.services.refusals.flush()
-    whole = call.caller.of_host and named_project(call.request) is None
+    whole = call.caller.of_host and query.project is None and named_project(call.request) is None
     found = await call.services.audit.page(
         AuditFilter(
             project=None if whole else call.project,

@@ -17,7 +17,7 @@ from runsd.clock import Clock, instant
 from runsd.errors import TooOften, Unidentified
 from runsd.store.keys import Held, Keys
 from runsd.store.projects import Projects
-from runsd.store.sessions import Sessions
+from runsd.store.sessions import Sessions, name_of
 
 log = structlog.get_logger()
 
@@ -99,7 +99,8 @@ class Callers:
             raise Unidentified("cannot go on with your session: it is over; log in again")
         caller = self.person(session.person)
         left_s = (session.ends_us - self._clock()) / 1e6
-        return replace(caller, lasts_s=min(left_s, left_s if caller.lasts_s is None else caller.lasts_s))
+        lasts_s = min(left_s, left_s if caller.lasts_s is None else caller.lasts_s)
+        return replace(caller, lasts_s=lasts_s, session=name_of(token))
 
     def _user(self, uid: int) -> Caller:
         return member(uid, own_uid=self._own_uid, projects=self._projects.of_user(uid))

@@ -13,7 +13,6 @@ from runsd.api.logs import ViewQuery, deleted_text, view_of
 from runsd.clock import instant
 from runsd.logs.lines import Line, LineCount, read
 from runsd.logs.reader import START, Cursor
-from runsd.logs.search import search
 from runsd.signals import woken
 
 _MOST_NUMBER: Final = 2**53
@@ -67,7 +66,9 @@ async def matches(call: Call) -> Reply:
         return Reply(LogMatches(count=0, before=0, previous=[], following=[], last=None, total=1))
     count = await call.services.lines.counted(view_of(call))
     total = count.total
-    found = await search(count, query.text, first=query.from_, at=query.at, most=_MOST_MATCHES)
+    found = await call.services.searches.search(
+        count, query.text, first=query.from_, at=query.at, most=_MOST_MATCHES
+    )
     return Reply(LogMatches(**asdict(found), total=total))
 
 

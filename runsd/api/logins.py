@@ -7,12 +7,18 @@ from runsd_sdk.key import Login
 
 from runsd.api.call import Call, Reply
 from runsd.clock import instant
+from runsd.errors import Forbidden
 from runsd.store.sessions import LINK_LASTS_S
 
 
 async def create(call: Call) -> Reply:
-    """Make a code with which ``/login?code=…`` opens a session as the caller, once."""
+    """Make a code with which ``/login?code=…`` opens a session as the caller, once.
+
+    Not for a session: it could go on for ever by opening others, with whoever has come by its cookie.
+    """
     services = call.services
+    if call.caller.session is not None:
+        raise Forbidden("cannot make a link in a browser's session; use `runs open`, or a key")
     code = services.sessions.link(call.caller.person)
     ends = instant(services.clock()) + timedelta(seconds=LINK_LASTS_S)
     login = Login(

@@ -13,6 +13,7 @@ from runsd.logs.kept import KeptLogs
 from runsd.logs.lines import Lines
 from runsd.logs.reader import LogReader
 from runsd.logs.samples import Samples
+from runsd.logs.search import Searches
 from runsd.metrics import Metrics
 from runsd.signals import Signals
 from runsd.sources.sources import Sources
@@ -74,6 +75,7 @@ class Services:
     usage_lines: UsageLines
     logs: LogReader
     lines: Lines
+    searches: Searches
     samples: Samples
     telemetry: Telemetry
     retention: Retention

@@ -24,6 +24,12 @@ def browse(
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Of this host, where the daemon has only its socket.")
     ] = 0,
+    numeric: Annotated[
+        bool,
+        typer.Option(
+            "--numeric", help="Name no host but 127.0.0.1, for a browser that finds no names under localhost."
+        ),
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Open the web UI; the link logs in once, within two minutes.
@@ -45,7 +51,9 @@ def browse(
         from runsd.cli import doorway
 
         say("the browser comes through here; Ctrl-C ends it")
-        serving = doorway.serve(place.socket, port, on_open=lambda base: show(f"{base}{path}"))
+        serving = doorway.serve(
+            place.socket, port, numeric=numeric, on_open=lambda base: show(f"{base}{path}")
+        )
         try:
             return asyncio.run(serving)
         except OSError as failure:

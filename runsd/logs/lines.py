@@ -97,12 +97,20 @@ class LineCount:
                     self._forget()
                 if extent.newest == self._upto:
                     return
-                async for part in self.parts(self.end.cursor, upto=extent.newest):
-                    self._add(part)
+                await self._count(extent.newest)
                 self._upto, self._rows = extent.newest, extent.rows
                 # Whether something went away meanwhile is seen now, or else with the next call.
                 if (await self._logs.extent(self._view.run_id, upto=self._upto)).known == self._rows:
                     return
+
+    async def _count(self, upto: int) -> None:
+        """Count up to a chunk, all or nothing: of what is not known to be counted no deletion is noticed."""
+        try:
+            async for part in self.parts(self.end.cursor, upto=upto):
+                self._add(part)
+        except BaseException:
+            self._forget()
+            raise
 
     async def parts(self, since: Cursor, *, upto: int | None = None) -> AsyncIterator[Part]:
         """Walk what is counted, or what is stored up to a chunk, from a place on."""

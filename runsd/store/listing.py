@@ -18,12 +18,21 @@ MOST_EXAMINED = 5000
 _AFTER_ALL_IDS = "~"
 # An id is made after the instant of creation is taken; where the clock was set back, ids stay ahead of it.
 _IDS_AHEAD_US = 86_400_000_000
+# A command may be a whole program, or bring a megabyte of data: people know a run by how it begins.
+_MOST_CHARACTERS = 4096
+
+
+def _beginning(words: str) -> str:
+    joined = f"(select group_concat(value, ' ') from json_each(r.spec, '$.{words}'))"
+    return f"substr({joined}, 1, {_MOST_CHARACTERS})"
+
+
 _TEXTS = (
     "r.id",
     "r.name",
     "r.spec ->> '$.image'",
-    "(select group_concat(value, ' ') from json_each(r.spec, '$.command'))",
-    "(select group_concat(value, ' ') from json_each(r.spec, '$.args'))",
+    _beginning("command"),
+    _beginning("args"),
     "r.spec ->> '$.python.entrypoint.file'",
     "r.spec ->> '$.python.entrypoint.module'",
     "r.spec ->> '$.python.entrypoint.function'",
@@ -35,8 +44,9 @@ class RunFilter:
     """Which runs to list, newest first. ``cursor`` is the ``next_cursor`` of the page before.
 
     ``text`` is a part, whatever the case of ASCII letters, of what people know a run by: its name, id, image,
-    command or entrypoint. ``among`` are the first and the last id of runs that stand together. A run whose id
-    was more than a day ahead of the clock, for the clock was set back, is not found by ``created_before_us``.
+    entrypoint, or the first 4,096 characters of its command or of its arguments. ``among`` are the first and
+    the last id of runs that stand together. A run whose id was more than a day ahead of the clock, for the
+    clock was set back, is not found by ``created_before_us``.
     """
 
     project: str
@@ -73,10 +83,10 @@ class _Set:
     conditions: Sequence[str]
 
 
-def floors(wanted: RunFilter) -> Query:
-    """Return the query for how far down each set its next MOST_EXAMINED runs reach; null for all the way."""
+def floors(wanted: RunFilter, examined: int) -> Query:
+    """Return the query for how far down each set its next so many runs reach; null for all the way."""
     columns = [f"({_merged(_walks(one))} limit 1 offset :examined)" for one in _sets(wanted)]
-    return Query(f"select {', '.join(columns)}", {**_given(wanted), "examined": MOST_EXAMINED - 1})
+    return Query(f"select {', '.join(columns)}", {**_given(wanted), "examined": examined - 1})
 
 
 def page(wanted: RunFilter, floors: Sequence[str | None]) -> Query:

@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
 from runsd_sdk.run import BatchState, Run, RunAttempt, RunList
 from runsd_sdk.spec import RunSpec
 
@@ -18,10 +17,10 @@ from runsd.errors import Conflicting, Unknown
 from runsd.faults import Step
 from runsd.hook import Payload
 from runsd.sqlite import Sqlite, statements
-from runsd.store import listing
 from runsd.store.events import add_event, add_events
 from runsd.store.idempotency import Key, keep, replayed
 from runsd.store.listing import RunFilter
+from runsd.store.pages import Pages
 from runsd.store.programs import inherit_lock
 from runsd.store.projects import require_project, require_room
 from runsd.store.rows import attempt_of, batch_of, fresh_run, run_of
@@ -29,7 +28,6 @@ from runsd.store.secrets import give_secrets
 from runsd.store.volumes import resolve_mounts
 
 SQL = statements(Path(__file__).with_name("runs.sql"))
-_PAGE_BYTES = 4 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +100,7 @@ class Runs:
         self._new_id = new_id
         self._hostname = hostname
         self._price_usd = price_usd
+        self._pages = Pages(db, price_usd=price_usd)
 
     async def submit(self, submission: Submission, *, check: Callable[[], None] = lambda: None) -> Accepted:
         """Accept all runs of a submission in one transaction; they survive a power cut when this returns.
@@ -152,20 +151,10 @@ class Runs:
     async def page(self, wanted: RunFilter) -> RunList:
         """Return a page of runs, newest first.
 
-        It ends early, with a cursor, where specs are very large and where few of many runs match.
+        It ends early, with a cursor, where specs are very large, where few of many runs match, and where a
+        search for a text takes long.
         """
-        runs: list[Run] = []
-        size = 0
-        async with self._db.reading() as reader:
-            floors = await _floors(reader, wanted)
-            query = listing.page(wanted, floors)
-            async with reader.execute(query.sql, query.given) as rows:
-                async for row in rows:
-                    if len(runs) == wanted.limit or size > _PAGE_BYTES:
-                        return RunList(data=runs, next_cursor=runs[-1].id)
-                    runs.append(run_of(row, self._price_usd))
-                    size += len(row["spec"])
-        return RunList(data=runs, next_cursor=listing.floor(floors))
+        return await self._pages.page(wanted)
 
     async def cancel(
         self, project: str, id: str, *, on_change: Callable[[Run], None] = lambda _: None
@@ -324,12 +313,6 @@ def _payload(db: sqlite3.Connection, submission: Submission, origin: Origin) -> 
     for row in db.execute(SQL["payload"], {"id": origin.rerun_of}).fetchall():
         return Payload(bytes(row["body"]), json.loads(row["headers"]))
     return None
-
-
-async def _floors(reader: aiosqlite.Connection, wanted: RunFilter) -> list[str | None]:
-    query = listing.floors(wanted)
-    (row,) = await reader.execute_fetchall(query.sql, query.given)
-    return list(row)
 
 
 def _key(submission: Submission) -> Key | None:

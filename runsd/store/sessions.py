@@ -1,7 +1,6 @@
 """Sessions of browsers, all of them in memory too; and the links that open one, once and soon."""
 
 import asyncio
-import hashlib
 import secrets
 import sqlite3
 import time
@@ -11,7 +10,6 @@ from typing import Final
 from runsd import tokens
 from runsd.access import Person
 from runsd.clock import Clock
-from runsd.errors import Full
 from runsd.faults import Step
 from runsd.sqlite import Sqlite
 
@@ -32,7 +30,7 @@ delete from sessions where digest in (
 """
 _BYTES = 32
 _MOST_OF_ONE = 100
-_MOST_LINKS = 1000
+_MOST_LINKS_OF_ONE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +59,15 @@ class Sessions:
         return sessions
 
     def link(self, person: Person) -> str:
-        """Return a code that opens a session as that person, once, within LINK_LASTS_S. Raises Full."""
+        """Return a code that opens a session as that person, once, within LINK_LASTS_S.
+
+        Of very many of one person the oldest opens nothing any more: nobody can use up those of others.
+        """
         now = time.monotonic()
         self._links = {code: link for code, link in self._links.items() if link[1] > now}
-        if len(self._links) >= _MOST_LINKS:
-            raise Full("cannot make a link: there are many that nobody has used; try again in two minutes")
+        theirs = [code for code, link in self._links.items() if link[0] == person]
+        for oldest in theirs[: 1 - _MOST_LINKS_OF_ONE]:
+            del self._links[oldest]
         code = secrets.token_urlsafe(_BYTES)
         self._links[tokens.digest(code)] = (person, now + LINK_LASTS_S)
         return code
@@ -75,8 +77,11 @@ class Sessions:
         person, ends = self._links.pop(tokens.digest(code), (None, 0.0))
         return person if ends > time.monotonic() else None
 
-    async def create(self, person: Person, *, until_us: int | None = None) -> str:
-        """Begin a session, and return what its cookie holds; of very many of one person the oldest ends."""
+    async def create(self, person: Person, *, until_us: int | None = None, within: str | None = None) -> str:
+        """Begin a session, and return what its cookie holds; of very many of one person the oldest ends.
+
+        With ``within`` the cookie counts only together with that secret, as ``bound`` says.
+        """
         token = secrets.token_urlsafe(_BYTES)
         now = self._clock()
         ends = min(now + LASTS_S * 1_000_000, until_us or 2**62)
@@ -85,7 +90,9 @@ class Sessions:
             whose = {"key": person.key, "uid": person.uid}
             db.execute(_FORGET, {"now": now})
             db.execute(_END_OLDEST, {"most": _MOST_OF_ONE - 1, **whose})
-            db.execute(_INSERT, {"digest": tokens.digest(token), "now": now, "ends": ends, **whose})
+            db.execute(
+                _INSERT, {"digest": tokens.digest(bound(token, within)), "now": now, "ends": ends, **whose}
+            )
 
         await self._db.write(job, Step.CHANGE)
         await self._look()
@@ -113,6 +120,16 @@ class Sessions:
             }
 
 
+def bound(cookie: str, within: str | None) -> str:
+    """Return the token of a session whose cookie is worth nothing without a secret that no browser has."""
+    return cookie if within is None else f"{cookie}:{within}"
+
+
+def name_of(token: str) -> str:
+    """Return what a session can be called without telling what opens it."""
+    return tokens.digest(token).hex()
+
+
 def request_token(token: str) -> str:
     """Return what a page of a session has to send with a change, so that no other site's page can."""
-    return hashlib.sha256(f"request:{token}".encode()).hexdigest()
+    return tokens.digest(f"request:{token}").hex()

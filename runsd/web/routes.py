@@ -3,7 +3,6 @@
 from typing import Final
 
 from runsd.access import Access
-from runsd.api.audit import AuditQuery
 from runsd.api.logs import ViewQuery
 from runsd.api.usage import UsageQuery
 from runsd.api.webhooks import DeliveriesQuery
@@ -37,7 +36,7 @@ PAGES: Final = (
     Page("/usage.csv", usage.table, query=UsageQuery),
     Page("/host", host.index),
     Page("/settings", settings.index, access=Access.ADMIN),
-    Page("/audit", settings.log, query=AuditQuery, access=Access.ADMIN),
+    Page("/audit", settings.log, query=settings.LogQuery, access=Access.ADMIN),
     Page("/live", live.of_runs, query=live.LiveQuery),
     Page("/runs/{id}", details.show),
     Page("/runs/{id}/logs", logs.show, query=ViewQuery),

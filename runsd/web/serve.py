@@ -9,8 +9,8 @@ import structlog
 from aiohttp import web
 
 from runsd.access import Caller, project_of, require
+from runsd.api import browsers
 from runsd.api.app import CALLERS
-from runsd.api.browsers import cookie_name
 from runsd.api.call import Call, decode_query
 from runsd.api.problems import Invalid, problem_of
 from runsd.api.services import Services
@@ -43,7 +43,7 @@ def serving(page: Page, services: Services) -> Serve:
             caller = request.app[CALLERS].visitor(request)
             project = project_of(caller, request.match_info.get("project"), services.projects)
             require(caller, page.access, host=page.host)
-            with services.connections.open(caller.name, project, request.transport, lasts_s=caller.lasts_s):
+            with services.connections.open(caller, project, request.transport):
                 query = decode_query(request, page.query)
                 call = Call(services, request, caller, project, None, query)
                 shown = await page.view(call)
@@ -78,7 +78,7 @@ def _html(template: str, values: dict[str, Any], status: int) -> web.Response:
 
 
 def _common(request: web.Request, services: Services, caller: Caller, project: str) -> dict[str, Any]:
-    token = request.cookies.get(cookie_name(services.instance), "")
+    token = browsers.present(request, services.instance)
     return {
         "static": statics.prefix(),
         "base": f"/p/{quote(project)}",
@@ -102,7 +102,7 @@ def address(request: web.Request) -> str:
 
 def _to_login(request: web.Request) -> web.Response:
     """Send a browser to where it can log in, and back from there."""
-    login = f"/login?next={quote(request.path_qs, safe='')}"
+    login = f"/login?next={quote(request.path_qs, safe='', errors='replace')}"
     if "HX-Request" in request.headers:  # a part of a page: the whole page has to go there
         return web.Response(status=401, headers={**HEADERS, "HX-Redirect": "/login"})
     return web.Response(status=303, headers={**HEADERS, "Location": login})

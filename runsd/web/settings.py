@@ -6,8 +6,15 @@ from runsd_sdk.project import Project, ProjectList
 
 from runsd.access import DEFAULT_PROJECT
 from runsd.api import audit, keys, projects
+from runsd.api.audit import AuditQuery
 from runsd.api.call import Call
 from runsd.web.page import Shown, ask
+
+
+class LogQuery(AuditQuery):
+    """Which entries; ``every`` asks for those of all projects."""
+
+    every: bool = False
 
 
 async def index(call: Call) -> Shown:
@@ -29,6 +36,10 @@ async def index(call: Call) -> Shown:
 
 
 async def log(call: Call) -> Shown:
-    """Show who changed what, newest first."""
-    found = await ask(call, audit.page, AuditList, call.query)
-    return Shown("audit.html", {"entries": found.data, "next_cursor": found.next_cursor, "query": call.query})
+    """Show who changed what, newest first: in the project, or for an admin of the host in all of them."""
+    query: LogQuery = call.query
+    every = query.every and call.caller.of_host
+    asked = query.model_copy(update={"project": None if every else call.project})
+    found = await ask(call, audit.page, AuditList, asked)
+    values = {"entries": found.data, "next_cursor": found.next_cursor, "query": query}
+    return Shown("audit.html", {**values, "every": every, "of_host": call.caller.of_host})

@@ -15,7 +15,7 @@ from runsd.engine.port import Stream
 from runsd.logs import lines as module
 from runsd.logs.lines import HEAD_BYTES, TAIL_BYTES, Line, Lines, read
 from runsd.logs.reader import LogQuery
-from runsd.logs.search import search
+from runsd.logs.search import Searches
 from tests.store.logbook import ERR, OUT, RUN, SYSTEM, Book, open_book
 
 pieces = st.binary(max_size=6) | st.sampled_from([b"\n", b"a\n", b"\n\n", b"x\ny\nz", b"\r", "€\n".encode()])
@@ -91,7 +91,7 @@ def test_the_lines_that_match_are_those_that_hold_the_text(
                 text = split(await text_of(book, view))
                 hits = [n for n, line in enumerate(text, 1) if sought.lower().encode() in line.lower()]
                 hits = [n for n in hits if n >= first]
-                found = await search(count, sought, first=first, at=at, most=2)
+                found = await Searches().search(count, sought, first=first, at=at, most=2)
                 before, behind = [n for n in hits if n < at], [n for n in hits if n >= at]
                 assert (found.count, found.before) == (len(hits), len(before))
                 assert (found.previous, found.following) == (before[-2:], behind[:2])
@@ -108,7 +108,7 @@ async def test_what_is_sought_is_what_is_shown_also_across_chunks_and_in_endless
         await book.written((OUT, red), (ERR, b"no err"), (OUT, b"or, or\n"))
         await book.written((OUT, b"x" * 500_000 + b"Error" + b"y" * 500_000 + b" error\n"), (OUT, b"error"))
         count = await Lines(book.reader).counted(LogQuery(RUN))
-        found = await search(count, "error", first=1, at=3, most=9)
+        found = await Searches().search(count, "error", first=1, at=3, most=9)
         assert (found.previous, found.following) == ([1, 2], [3, 4])
 
 
@@ -149,3 +149,20 @@ async def test_lines_are_counted_anew_when_output_was_not_kept(tmp_path: Path) -
         assert [stream for stream, _ in window[2].pieces] == [SYSTEM]
         await book.writer.discard(RUN, 1)
         assert (await lines.counted(view)).total == 0
+
+
+async def test_a_count_that_was_broken_off_does_not_miss_what_is_deleted_then(tmp_path: Path) -> None:
+    async with open_book(tmp_path / "logs.db") as book:
+        lines, view = Lines(book.reader), LogQuery(RUN)
+        await book.written(*[(OUT, b"%d\n" % n) for n in range(3)])
+        count = await lines.counted(view)
+        await book.flooded(await book.writer.capture(RUN, 2), OUT, 4 * 1024**2)
+        extending = asyncio.create_task(count.extend())
+        before = count.total
+        while count.total == before:
+            await asyncio.sleep(0)
+        extending.cancel()
+        await asyncio.gather(extending, return_exceptions=True)
+        assert extending.cancelled()
+        await book.writer.discard(RUN, 2)
+        assert (await lines.counted(view)).total == len(split(await text_of(book, view)))

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runsd_sdk.run import RunList, Status
 
-from runsd.store import listing
+from runsd.store import listing, pages
 from runsd.store.database import open_database
 from runsd.store.listing import RunFilter
 from runsd.store.runs import Runs
@@ -27,7 +27,7 @@ MANY = 20_000
 # So that MANY are many times as many.
 EXAMINED = 200
 # Of SQLite's machine, for each run that is looked at. Those that are shown take about 300.
-STEPS = 100
+STEPS = 120
 
 LABELS = [
     *[("team", f"team-{n}") for n in (0, 1)], *[("fold", str(n)) for n in (0, 4)],
@@ -91,15 +91,43 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(deadline=None, max_examples=150)
-@given(wanted=FILTERS, examined=st.sampled_from([1, 2, 7, 5000]))
+@given(wanted=FILTERS, examined=st.sampled_from([1, 2, 7, 5000]), walk=st.sampled_from([1, 3, 50]))
 def test_pages_give_exactly_the_runs_that_match_newest_first_and_none_twice(
-    few: Path, wanted: RunFilter, examined: int
+    few: Path, wanted: RunFilter, examined: int, walk: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(listing, "MOST_EXAMINED", examined)
-        pages = asyncio.run(all_pages(few, wanted))
-    assert all(len(page.data) <= wanted.limit for page in pages)
-    assert [run.id for page in pages for run in page.data] == matching(few, wanted)
+        patch.setattr(pages, "_FIRST_WALK", walk)
+        found = asyncio.run(all_pages(few, wanted))
+    assert all(len(page.data) <= wanted.limit for page in found)
+    assert [run.id for page in found for run in page.data] == matching(few, wanted)
+
+
+@pytest.mark.parametrize("search_s", [0.0, 3600.0])
+def test_a_search_for_a_text_ends_when_its_time_is_over_and_goes_on_where_it_was(
+    few: Path, monkeypatch: pytest.MonkeyPatch, search_s: float
+) -> None:
+    monkeypatch.setattr(pages, "_SEARCH_S", search_s)
+    wanted = RunFilter("default", text="train-1", limit=1000)
+    found = asyncio.run(all_pages(few, wanted))
+    assert (len(found) > 1) is (search_s == 0)
+    assert [run.id for page in found for run in page.data] == matching(few, wanted)
+
+
+def test_a_text_is_looked_for_in_the_beginning_of_a_long_command(few: Path, tmp_path: Path) -> None:
+    path = tmp_path / "runsd.db"
+    long = ["x" * 4090 + "begin!behind", "y" * 100_000]
+    with closing(sqlite3.connect(few)) as db, closing(sqlite3.connect(path)) as copy, copy:
+        db.backup(copy)
+        ((id,),) = copy.execute("select max(id) from runs").fetchall()
+        for words in ("command", "args"):
+            copy.execute(
+                f"update runs set spec = json_set(spec, '$.{words}', json(?)) where id = ?",
+                (json.dumps(long), id),
+            )
+    for text, runs in (("xBegin!", [id]), ("gin!behind", [])):
+        found = asyncio.run(all_pages(path, RunFilter("default", text=text)))
+        assert [run.id for page in found for run in page.data] == runs
 
 
 async def test_a_page_ends_early_where_little_matches_and_says_that_there_may_be_more(many: Path) -> None:
@@ -110,14 +138,11 @@ async def test_a_page_ends_early_where_little_matches_and_says_that_there_may_be
 
 
 @pytest.mark.parametrize("wanted", ADVERSE.values(), ids=ADVERSE.keys())
-def test_no_filter_makes_a_page_look_through_the_history(
-    wanted: RunFilter, many: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listing, "MOST_EXAMINED", EXAMINED)
+def test_no_filter_makes_a_page_look_through_the_history(wanted: RunFilter, many: Path) -> None:
     ticks: list[None] = []
     with closing(sqlite3.connect(many)) as db:
         db.set_progress_handler(lambda: ticks.append(None), STEPS)
-        query = listing.floors(wanted)
+        query = listing.floors(wanted, EXAMINED)
         query = listing.page(wanted, db.execute(query.sql, query.given).fetchone())
         shown = len(db.execute(query.sql, query.given).fetchall())
     assert len(ticks) < EXAMINED + 3 * shown
@@ -128,7 +153,7 @@ def test_a_page_walks_one_index_in_order_and_sorts_nothing(wanted: RunFilter, fe
     with closing(sqlite3.connect(few)) as db:
         for n in range(4):  # whichever set is walked
             floors = [None if i == n else "run_0" for i in range(4)]
-            for query in (listing.floors(wanted), listing.page(wanted, floors)):
+            for query in (listing.floors(wanted, EXAMINED), listing.page(wanted, floors)):
                 plan = [row[3] for row in db.execute(f"explain query plan {query.sql}", query.given)]
                 assert not [
                     step for step in plan if re.match("SCAN (?!CONSTANT|json_each)|USE TEMP", step)

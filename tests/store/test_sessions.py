@@ -8,7 +8,7 @@ from runsd_sdk.key import KeySpec
 from runsd.access import DEFAULT_PROJECT, Person
 from runsd.store.database import open_database
 from runsd.store.keys import Keys
-from runsd.store.sessions import LASTS_S, Sessions
+from runsd.store.sessions import LASTS_S, Sessions, bound
 
 ROOT = Person(uid=0)
 
@@ -77,4 +77,25 @@ async def test_a_link_is_followed_once(tmp_path: Path, now: list[int]) -> None:
     assert sessions.follow(code + "x") is None
     assert sessions.follow(code) == ROOT
     assert sessions.follow(code) is None
+    await db.close()
+
+
+async def test_nobody_uses_up_the_links_of_others(tmp_path: Path, now: list[int]) -> None:
+    db = await open_database(tmp_path / "runsd.db")
+    sessions = await Sessions.load(db, clock=lambda: now[0])
+    kept = sessions.link(ROOT)
+    codes = [sessions.link(Person(key="key_1")) for _ in range(1100)]
+    opened = [sessions.follow(code) for code in codes]
+    assert opened == [None] * 1080 + [Person(key="key_1")] * 20
+    assert sessions.follow(kept) == ROOT
+    await db.close()
+
+
+async def test_the_cookie_of_a_bound_session_opens_nothing_alone(tmp_path: Path, now: list[int]) -> None:
+    db = await open_database(tmp_path / "runsd.db")
+    sessions = await Sessions.load(db, clock=lambda: now[0])
+    cookie = await sessions.create(ROOT, within="secret")
+    assert sessions.match(bound(cookie, "secret")) is not None
+    for token in (cookie, bound(cookie, ""), bound(cookie, "another"), bound(cookie, "\udcff")):
+        assert sessions.match(token) is None
     await db.close()

@@ -244,3 +244,23 @@ async def test_a_reader_that_was_abandoned_shows_nobody_an_old_state(numbers: Sq
             found = await numbers.one("select count(*) as many from numbers")
             assert found is not None
             assert found["many"] == 2 * (n + 1)
+
+
+async def test_what_is_asked_for_stops_when_who_asked_has_left(numbers: Sqlite) -> None:
+    begun, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def begin() -> None:
+        loop.call_soon_threadsafe(begun.set)
+
+    async def ask() -> None:
+        async with numbers.reading() as reader:
+            await reader.create_function("begin_", 0, begin)
+            endless = "with recursive t (n) as (select begin_() union all select 1 from t)"
+            await reader.execute_fetchall(f"{endless} select count(*) from t")
+
+    asking = asyncio.create_task(ask())
+    await begun.wait()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    async with asyncio.timeout(60), numbers.reading(), numbers.reading() as second:
+        assert await second.execute_fetchall("select 1")

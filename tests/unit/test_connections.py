@@ -4,8 +4,13 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 
+from runsd.access import Access, Caller
 from runsd.api.connections import Connections
+
+A = Caller("key a", Access.READ)
+B = Caller("key b", Access.READ)
 
 
 @asynccontextmanager
@@ -30,12 +35,12 @@ async def test_a_caller_is_cut_off_from_one_project_and_who_asks_for_it_is_not()
     async with line() as (theirs, heard), line() as (elsewhere, _), line() as (others, _), line() as (own, _):
         with ExitStack() as stack:
             for caller, project, transport in (
-                ("key a", "team", theirs),
-                ("key a", "team", own),
-                ("key a", "other", elsewhere),
-                ("key b", "team", others),
+                (A, "team", theirs),
+                (A, "team", own),
+                (A, "other", elsewhere),
+                (B, "team", others),
             ):
-                stack.enter_context(connections.open(caller, project, transport, lasts_s=None))
+                stack.enter_context(connections.open(caller, project, transport))
             connections.cut("team", "key a", spare=own)
             assert await heard.read() == b""
             assert [is_cut(each) for each in (theirs, own, elsewhere, others)] == [True, False, False, False]
@@ -46,7 +51,7 @@ async def test_a_caller_is_cut_off_from_one_project_and_who_asks_for_it_is_not()
 async def test_what_is_answered_is_not_cut_off_any_more() -> None:
     connections = Connections()
     async with line() as (transport, _):
-        with connections.open("key a", "team", transport, lasts_s=3600):
+        with connections.open(replace(A, lasts_s=3600), "team", transport):
             pass
         connections.cut("team")
         assert not is_cut(transport)
@@ -55,5 +60,19 @@ async def test_what_is_answered_is_not_cut_off_any_more() -> None:
 async def test_a_key_whose_time_is_over_is_cut_off() -> None:
     connections = Connections()
     async with line() as (transport, heard):
-        with connections.open("key a", "team", transport, lasts_s=0.01):
+        with connections.open(replace(A, lasts_s=0.01), "team", transport):
             assert await heard.read() == b""
+
+
+async def test_a_session_that_ends_is_cut_off_everywhere_and_no_other_of_its_owner() -> None:
+    connections = Connections()
+    here, there = replace(A, session="here"), replace(A, session="there")
+    async with line() as (one, heard), line() as (two, _), line() as (other, _), line() as (none, _):
+        with ExitStack() as stack:
+            for caller, project, transport in (
+                (here, "team", one), (here, "other", two), (there, "team", other), (A, "team", none),
+            ):  # fmt: skip
+                stack.enter_context(connections.open(caller, project, transport))
+            connections.end("here")
+            assert await heard.read() == b""
+            assert [is_cut(each) for each in (one, two, other, none)] == [True, True, False, False]

@@ -37,8 +37,8 @@ export class Lines {
     return `/v1/runs/${this.run}/logs${place}?${query}`;
   }
 
-  ask(place, parameters) {
-    const signal = AbortSignal.any([this.#stop.signal, this.#away.signal, AbortSignal.timeout((WAIT_S + 15) * 1000)]);
+  ask(place, parameters, stop = this.#stop.signal) {
+    const signal = AbortSignal.any([stop, this.#stop.signal, this.#away.signal, AbortSignal.timeout((WAIT_S + 15) * 1000)]);
     return call("GET", this.address(place, parameters), undefined, { signal });
   }
 

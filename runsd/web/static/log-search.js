@@ -12,6 +12,7 @@ export class Search {
   #at = -1;
   #total = 0;
   #asked = 0;
+  #stop = new AbortController();
   #grown = 0;
 
   /** `ask(parameters)` asks the daemon, `go(number)` shows a line, `told(sentence, any)` says what was found. */
@@ -115,9 +116,9 @@ export class Search {
   #split = 0;
 
   async #ask(parameters) {
-    const asked = (this.#asked += 1);
+    const asked = this.#anew();
     try {
-      const found = await this.ask({ text: this.text, ...parameters });
+      const found = await this.ask({ text: this.text, ...parameters }, this.#stop.signal);
       return asked === this.#asked ? found : null;
     } catch (failure) {
       if (asked === this.#asked) this.told(failure.message, false);
@@ -125,8 +126,15 @@ export class Search {
     }
   }
 
+  /** The daemon need not go on with what was asked before. */
+  #anew() {
+    this.#stop.abort();
+    this.#stop = new AbortController();
+    return (this.#asked += 1);
+  }
+
   #forget() {
-    this.#asked += 1;
+    this.#anew();
     this.#numbers = [];
     this.#before = this.count = this.#total = 0;
     this.#counted = false;
