@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -15,6 +16,8 @@ from runsd.clock import instant
 from runsd.store.usage import UsageTotal
 
 CSV = "text/csv"
+# But for numbers: one is what it is.
+_FORMULA = re.compile(r"(?![+-]?\d+(\.\d+)?\Z)[=+\-@\t\r\n]")
 
 
 def _group(value: str) -> str:
@@ -90,9 +93,14 @@ def _csv(usage: Usage) -> str:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("month", "key", "vcpu_seconds", "cost_usd", "runs"))
     for group in usage.groups or ():
-        rows.writerow((usage.month, group.key, group.vcpu_seconds, group.cost_usd, group.runs))
+        rows.writerow((usage.month, cell(group.key), group.vcpu_seconds, group.cost_usd, group.runs))
     rows.writerow((usage.month, "total", usage.vcpu_seconds, usage.cost_usd, usage.runs))
     return text.getvalue()
+
+
+def cell(text: str) -> str:
+    """Return a text as no spreadsheet takes it for a formula: anybody in the project may have written it."""
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _days(month: str) -> tuple[str, str]:

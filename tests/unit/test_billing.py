@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runsd import billing
+from runsd.api.usage import cell
 from runsd.clock import micros
 
 PRICE = Decimal("0.00004")
@@ -145,3 +146,14 @@ def test_money_is_plain_digits_that_read_back_exactly(nano: int, price: Decimal)
 )
 def test_money_has_no_exponent_and_no_idle_zeros(amount: str, text: str) -> None:
     assert billing.money(Decimal(amount)) == text
+
+
+@pytest.mark.parametrize(
+    ("key", "written"),
+    [
+        ("team", "team"), ("-1", "-1"), ("+2.5", "+2.5"), ("", ""),
+        ("=1+1", "'=1+1"), ("@a", "'@a"), ("-1+a()", "'-1+a()"), ("\t=1", "'\t=1"),
+    ],
+)  # fmt: skip
+def test_no_group_is_a_formula_to_a_spreadsheet(key: str, written: str) -> None:
+    assert cell(key) == written

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,10 @@ from tests.api.tcp import address
 from tests.conftest import Serve
 from tests.daemon.command import RUNS, environment, runs
 from tests.daemon.harness import Daemon
+from tests.web.conftest import OpenPage
 from tests.web.site import Site, site
 
+TYPED = {"Sec-Fetch-Site": "none"}
 SPEC: dict[str, Any] = {"image": "runsd/busybox:1", "network": "none", "command": ["true"]}
 
 
@@ -86,7 +89,31 @@ def test_another_site_logs_nobody_in(own: Site, site: str) -> None:
         ):
             assert (answer.status_code, "Another page" in answer.text) == (403, True)
             assert "Set-Cookie" not in answer.headers
-        assert "Set-Cookie" in client.get(link.path, headers={"Sec-Fetch-Site": "none"}).headers
+        assert "Set-Cookie" in client.get(link.path, headers=TYPED).headers
+
+
+def test_a_browser_that_does_not_say_who_sent_it_asks_its_user_before_a_link_logs_in(own: Site) -> None:
+    link = own.daemon.client.login()
+    code = link.path.partition("code=")[2]
+    with browser(own.url) as client:
+        asked = client.get(f"{link.path}&next=/p/default/host")
+        assert (asked.status_code, "Set-Cookie" in asked.headers) == (200, False)
+        assert f'name="code" value="{code}"' in asked.text
+        form = {"code": code, "next": "/p/default/host"}
+        for origin in (
+            "http://evil.example",
+            "null",
+            f"{own.url}.evil.example",
+            "http://127.0.0.1:1",
+            "http://[",
+        ):
+            for given in (form, {"key": own.key}):
+                refused = client.post("/login", data=given, headers={"Origin": origin})
+                assert (refused.status_code, "Another page" in refused.text) == (403, True), origin
+                assert "Set-Cookie" not in refused.headers
+        inside = client.post("/login", data=form, headers={"Origin": own.url})
+        assert 'content="0; url=/p/default/host"' in inside.text
+        assert client.get("/p/default/host").status_code == 200
 
 
 def test_the_cookie_is_for_this_site_alone_and_no_script_reads_it(own: Site) -> None:
@@ -111,6 +138,8 @@ def test_a_change_needs_what_only_our_pages_know(own: Site) -> None:
             {"Runsd-Request-Token": "\u00e4".encode()},
             {**token_in(client), "Sec-Fetch-Site": "cross-site"},
             {**token_in(client), "Sec-Fetch-Site": "same-site"},
+            {**token_in(client), "Origin": "http://evil.example"},
+            {"Runsd-Request-Token": b"\xff"},
         ):
             answer = client.post("/v1/runs", json=SPEC, headers=wrong)
             assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), wrong
@@ -151,14 +180,70 @@ def test_logging_out_ends_the_session_and_not_another(own: Site) -> None:
         assert other.get("/v1/runs").status_code == 200
 
 
+def test_logging_out_ends_what_the_session_is_told_and_not_what_others_are(own: Site) -> None:
+    sse = {"Accept": "text/event-stream"}
+    with browser(own.url, own.key) as client, browser(own.url, own.key) as other:
+        leaving = {"headers": token_in(client), "cookies": dict(client.cookies)}
+        with (
+            client.stream("GET", "/v1/events", headers=sse) as told,
+            other.stream("GET", "/v1/events", headers=sse) as others,
+        ):
+            httpx2.post(f"{own.url}/logout", **leaving).raise_for_status()
+            with pytest.raises(httpx2.TransportError):
+                told.read()
+            own.daemon.client.volumes.create("noise")
+            run = own.daemon.client.submit(SPEC)
+            assert next(others.iter_lines()).startswith("id: ")
+            own.daemon.client.wait(run.id)
+
+
+def test_a_session_makes_no_link_that_would_outlive_it(own: Site) -> None:
+    with browser(own.url, own.key) as client:
+        answer = client.post("/v1/logins", headers=token_in(client))
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+def test_bytes_that_are_no_text_are_refused_as_anything_else_that_opens_nothing(own: Site) -> None:
+    with browser(own.url, own.key) as client:
+        name, cookie = next(iter(client.cookies.items()))
+    mine = f"Cookie: {name}={cookie}\r\n".encode()
+    get, post = b"GET /v1/runs", b"POST /v1/volumes"
+    said = [
+        asked(own, first, b"Host: localhost\r\n" + header)
+        for first, header in (
+            (get, b"Authorization: Bearer \xff\r\n"),
+            (get, f"Cookie: {name}=".encode() + b"\xff\r\n"),
+            (b"GET /p/default/runs", f"Cookie: {name}=".encode() + b"\xff\r\n"),
+            (post, mine + b"Runsd-Request-Token: \xff\r\n"),
+            (post, mine + b"Runsd-Request-Token: x\r\nOrigin: \xff\r\n"),
+            (get, mine + b"Runsd-Project: \xff\r\n"),
+            (b"GET /p/\xff/runs?\xff", b""),
+            (b"GET /p/%FF/runs?%FF", mine),
+            (b"GET /login?next=//[&code=\xff", b""),
+            (b"GET /login?next=//[", b""),
+        )
+    ]
+    said.append(asked(own, get, b"Host: \xff\r\n"))
+    assert [status for status in said if not 200 <= status < 500] == [], said
+    assert [line for line in own.daemon.logged() if line.get("event", "").endswith(".failed")] == []
+
+
+def asked(own: Site, first: bytes, headers: bytes) -> int:
+    """Send a request as it is; return the status of the answer."""
+    host, _, port = own.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(first + b" HTTP/1.1\r\n" + headers + b"Connection: close\r\n\r\n")
+        return int(connection.makefile("rb").readline().split()[1])
+
+
 def test_a_link_opens_one_session_as_who_made_it(own: Site) -> None:
     link = own.daemon.client.login()
     assert own.url.endswith(str(link.address))
     with browser(own.url) as client:
-        assert "Set-Cookie" in client.get(link.path).headers
+        assert "Set-Cookie" in client.get(link.path, headers=TYPED).headers
         assert client.get("/p/default/audit").status_code == 200
         assert "uid " in client.get("/p/default/runs").text
-    again = httpx2.get(f"{own.url}{link.path}")
+    again = httpx2.get(f"{own.url}{link.path}", headers=TYPED)
     assert (again.status_code, "has been used" in again.text) == (401, True)
     assert "Set-Cookie" not in again.headers
     entry = next(own.daemon.client.audit(action="session.create"))
@@ -174,7 +259,7 @@ def test_a_session_outlives_the_daemon_and_a_link_does_not(serve: Serve) -> None
         own.daemon.start()
         url = f"http://{address(own.daemon)}"
         assert httpx2.get(f"{url}/v1/runs", cookies=cookies).status_code == 200
-        assert httpx2.get(f"{url}{link.path}").status_code == 401
+        assert httpx2.get(f"{url}{link.path}", headers=TYPED).status_code == 401
 
 
 def test_what_is_forwarded_to_the_socket_counts_for_its_cookie_alone(own: Site) -> None:
@@ -188,30 +273,78 @@ def test_what_is_forwarded_to_the_socket_counts_for_its_cookie_alone(own: Site) 
 
 
 def test_runs_open_lets_a_browser_in_at_a_daemon_that_has_only_its_socket(serve: Serve) -> None:
-    with serve() as daemon, opened(daemon) as (process, link):
-        url = link.partition("/login")[0]
-        assert httpx2.get(f"{url}/v1/runs").status_code == 401
-        assert httpx2.get(f"{url}/v1/runs", headers={"Host": "evil.example"}).status_code == 421
+    with serve() as daemon:
+        with opened(daemon) as (process, link):
+            url, name = place_of(link)
+            assert re.fullmatch(r"[0-9a-f]{16}\.localhost:\d+", name)
+            for other in ("evil.example", url.removeprefix("http://"), f"localhost:{name.partition(':')[2]}"):
+                assert httpx2.get(f"{url}/v1/runs", headers={"Host": other}).status_code == 421
+            assert httpx2.get(f"{url}/v1/runs", headers={"Host": name}).status_code == 401
+            with browser(url, headers={"Host": name, **TYPED}) as client:
+                cookie = client.get(link.partition(name)[2]).headers["Set-Cookie"]
+                assert "Max-Age" not in cookie
+                client.headers["Sec-Fetch-Site"] = "same-origin"
+                client.headers["Origin"] = f"http://{name}"
+                run = client.post("/v1/runs", json=SPEC, headers=token_in(client)).json()
+                with client.stream("GET", f"/p/default/runs/{run['id']}/live") as live:
+                    events = (line for line in live.iter_lines() if line.startswith("event:"))
+                    assert next(events) == "event: changed"
+                assert client.get(f"/v1/runs/{run['id']}/wait").json()["status"] == "succeeded"
+                assert client.get("/p/default/runs").status_code == 200
+                # A key that somebody else sends along is no way around the cookie.
+                forged = {"Host": name, "Authorization": "Bearer x", "Runsd-Forwarded": ""}
+                assert httpx2.get(f"{url}/v1/runs", headers=forged).status_code == 401
+                stolen = dict(client.cookies)
+                assert httpx2.get(f"{url}/v1/runs", headers={"Host": name}, cookies=stolen).status_code == 200
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        # Whoever has the port now is sent the cookie.
+        daemon.http.cookies.update(stolen)
+        for mark in ("", "1"):
+            assert daemon.http.get("/v1/runs", headers={"Runsd-Forwarded": mark}).status_code == 401
+        with opened(daemon, "--numeric") as (_, link):
+            url, name = place_of(link)
+            assert url == f"http://{name}"
+            assert httpx2.get(f"{url}/v1/runs", cookies=stolen).status_code == 401
+
+
+def test_runs_open_says_when_the_daemon_is_away(serve: Serve) -> None:
+    with serve() as daemon, opened(daemon, "--numeric", stderr=subprocess.PIPE) as (process, link):
+        url, _ = place_of(link)
         with browser(url) as client:
-            client.get(link.removeprefix(url)).raise_for_status()
-            run = client.post("/v1/runs", json=SPEC, headers=token_in(client)).json()
-            with client.stream("GET", f"/p/default/runs/{run['id']}/live") as live:
-                assert (
-                    next(line for line in live.iter_lines() if line.startswith("event:")) == "event: changed"
-                )
-            assert client.get(f"/v1/runs/{run['id']}/wait").json()["status"] == "succeeded"
-            assert client.get("/p/default/runs").status_code == 200
-            # A key that somebody else sends along is no way around the cookie.
-            forged = {"Authorization": "Bearer x", "Runsd-Forwarded": ""}
-            assert httpx2.get(f"{url}/v1/runs", headers=forged).status_code == 401
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+            assert client.get("/v1/runs").status_code == 401
+            daemon.kill9()
+            for method in ("GET", "POST"):
+                answer = client.request(method, "/v1/runs")
+                assert (answer.status_code, "runsd is away" in answer.text) == (502, True)
+        process.send_signal(signal.SIGTERM)
+        assert "Traceback" not in process.communicate(timeout=60)[1]
+
+
+def test_a_browser_sends_the_cookie_of_runs_open_to_no_other_page_of_this_host(
+    serve: Serve, open_page: OpenPage
+) -> None:
+    with serve() as daemon, opened(daemon) as (_, link):
+        url, name = place_of(link)
+        page = open_page(Site(daemon, f"http://{name}", key=""))
+        page.goto(link)
+        page.wait_for_url("**/p/default/runs")
+        assert [cookie["domain"] for cookie in page.context.cookies(page.url)] == [name.partition(":")[0]]
+        assert page.context.cookies([url, url.replace("127.0.0.1", "localhost")]) == []
+
+
+def place_of(link: str) -> tuple[str, str]:
+    """Return where to connect to for a link, and by which name the browser calls that."""
+    name = link.removeprefix("http://").partition("/")[0]
+    return f"http://127.0.0.1:{name.partition(':')[2]}", name
 
 
 @contextmanager
-def opened(daemon: Daemon) -> Iterator[Any]:
-    command = [str(RUNS), "open", "--url"]
-    with subprocess.Popen(command, env=environment(daemon), stdout=subprocess.PIPE, text=True) as process:
+def opened(daemon: Daemon, *options: str, stderr: int | None = None) -> Iterator[Any]:
+    command = [str(RUNS), "open", "--url", *options]
+    with subprocess.Popen(
+        command, env=environment(daemon), stdout=subprocess.PIPE, stderr=stderr, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             yield process, process.stdout.readline().strip()
