@@ -43,8 +43,8 @@ def _label(value: str) -> str:
 class RunQuery(Query):
     """Which runs to list; ``status`` and ``label`` may be repeated.
 
-    ``text`` is a part of the name, id, image, command or entrypoint; ``batch`` the id of a run: it and those
-    that were submitted together with it.
+    ``text`` is a part of the name, id, image or entrypoint, or of the first 4,096 characters of the command
+    or of the arguments; ``batch`` the id of a run: it and those that were submitted together with it.
     """
 
     status: list[Status] = []

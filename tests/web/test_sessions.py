@@ -191,10 +191,9 @@ def test_logging_out_ends_what_the_session_is_told_and_not_what_others_are(own: 
             httpx2.post(f"{own.url}/logout", **leaving).raise_for_status()
             with pytest.raises(httpx2.TransportError):
                 told.read()
-            own.daemon.client.volumes.create("noise")
-            run = own.daemon.client.submit(SPEC)
+            run = own.daemon.http.post("/v1/runs", json=SPEC).json()
             assert next(others.iter_lines()).startswith("id: ")
-            own.daemon.client.wait(run.id)
+        own.daemon.http.get(f"/v1/runs/{run['id']}/wait")
 
 
 def test_a_session_makes_no_link_that_would_outlive_it(own: Site) -> None:
@@ -241,8 +240,15 @@ def test_a_link_opens_one_session_as_who_made_it(own: Site) -> None:
     assert own.url.endswith(str(link.address))
     with browser(own.url) as client:
         assert "Set-Cookie" in client.get(link.path, headers=TYPED).headers
-        assert client.get("/p/default/audit").status_code == 200
         assert "uid " in client.get("/p/default/runs").text
+        own.daemon.http.put("/v1/secrets/ONE_HERE", json={"value": "x"})
+        own.daemon.client.projects.create("elsewhere")
+        own.daemon.http.put(
+            "/v1/secrets/TWO_THERE", json={"value": "x"}, headers={"Runsd-Project": "elsewhere"}
+        )
+        here, everywhere = (client.get(f"/p/default/audit{query}").text for query in ("", "?every=true"))
+        assert ["ONE_HERE" in here, "TWO_THERE" in here] == [True, False]
+        assert ["ONE_HERE" in everywhere, "TWO_THERE" in everywhere] == [True, True]
     again = httpx2.get(f"{own.url}{link.path}", headers=TYPED)
     assert (again.status_code, "has been used" in again.text) == (401, True)
     assert "Set-Cookie" not in again.headers
@@ -319,6 +325,7 @@ def test_runs_open_says_when_the_daemon_is_away(serve: Serve) -> None:
                 assert (answer.status_code, "runsd is away" in answer.text) == (502, True)
         process.send_signal(signal.SIGTERM)
         assert "Traceback" not in process.communicate(timeout=60)[1]
+        daemon.start()
 
 
 def test_a_browser_sends_the_cookie_of_runs_open_to_no_other_page_of_this_host(
@@ -331,6 +338,7 @@ def test_a_browser_sends_the_cookie_of_runs_open_to_no_other_page_of_this_host(
         page.wait_for_url("**/p/default/runs")
         assert [cookie["domain"] for cookie in page.context.cookies(page.url)] == [name.partition(":")[0]]
         assert page.context.cookies([url, url.replace("127.0.0.1", "localhost")]) == []
+        page.close()
 
 
 def place_of(link: str) -> tuple[str, str]:
