@@ -51,7 +51,7 @@ def token_of(request: web.Request, instance: str) -> str | None:
     if request.method not in _SAFE:
         given = request.headers.get(REQUEST_TOKEN, "")
         right = hmac.compare_digest(given.encode("utf-8", "surrogatepass"), request_token(token).encode())
-        if not right or sent_from(request) not in ("same-origin", None):
+        if not right or request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
             raise Forbidden(
                 f"cannot take this change from a browser: it needs the header {REQUEST_TOKEN}, which the "
                 "pages of runsd send; reload the page"
