@@ -11,7 +11,7 @@ from runsd.errors import Unidentified
 from runsd.web import statics
 from runsd.web.login import Logins
 from runsd.web.routes import PAGES
-from runsd.web.serve import HEADERS, serving
+from runsd.web.serve import HEADERS, astray, serving
 
 _PREFIX: Final = "/p/{project}"
 
@@ -30,6 +30,7 @@ def add_pages(app: web.Application, services: Services) -> None:
             app.router.add_route(method, path, serve)
     app.router.add_post("/login", logins.log_in)
     app.router.add_post("/logout", logins.log_out)
+    app.middlewares.insert(1, astray(services))  # within what maps errors, before the API asks who it is
     app[FREE] |= {serve for _, _, serve in served} | {logins.log_in, logins.log_out} | statics.add(app)
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from runsd.access import Caller, project_of, require
 from runsd.api import browsers
@@ -14,7 +15,7 @@ from runsd.api.app import CALLERS
 from runsd.api.call import Call, decode_query
 from runsd.api.problems import Invalid, problem_of
 from runsd.api.services import Services
-from runsd.errors import RunsdError, Unidentified
+from runsd.errors import RunsdError, Unidentified, Unknown
 from runsd.store.sessions import request_token
 from runsd.web import statics
 from runsd.web.page import Page, Shown
@@ -33,12 +34,23 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 
+_HEADINGS: Final[dict[int, str]] = {
+    HTTPStatus.FORBIDDEN: "Not for you",
+    HTTPStatus.NOT_FOUND: "Not found",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "This address says something wrong",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too often",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Not now",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "runsd has failed",
+}
+"""What an error is called on a page, where HTTP's own name for it says nothing to who reads it."""
+
 
 def serving(page: Page, services: Services) -> Serve:
     """Return the handler of a page."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
         caller: Caller | None = None
+        project: str | None = None
         try:
             caller = request.app[CALLERS].visitor(request)
             project = project_of(caller, request.match_info.get("project"), services.projects)
@@ -51,14 +63,33 @@ def serving(page: Page, services: Services) -> Serve:
         except Unidentified:
             return _to_login(request)
         except (RunsdError, Invalid, web.HTTPException) as failure:
-            return _failed(request, services, caller, failure)
+            return _failed(request, services, caller, project, failure)
         except ConnectionError:
             raise
         except Exception as failure:
             log.exception("web.failed", page=page.path)
-            return _failed(request, services, caller, failure)
+            return _failed(request, services, caller, project, failure)
 
     return serve
+
+
+def astray(services: Services) -> Middleware:
+    """Return what shows a page, with the way back, to browsers that ask for what is nowhere."""
+    serve = serving(Page("", _nowhere), services)
+
+    @web.middleware
+    async def show(request: web.Request, handler: Serve) -> web.StreamResponse:
+        for_eyes = "text/html" in request.headers.get("Accept", "") and not request.path.startswith("/v1/")
+        if request.match_info.http_exception is None or not for_eyes:
+            return await handler(request)
+        request.app[CALLERS].check_host(request)
+        return await serve(request)
+
+    return show
+
+
+async def _nowhere(call: Call) -> Shown:
+    raise Unknown(f"cannot show {call.request.path[:200]!r}: there is no such page")
 
 
 def answer(call: Call, shown: Shown) -> web.Response:
@@ -102,18 +133,38 @@ def address(request: web.Request) -> str:
 
 def _to_login(request: web.Request) -> web.Response:
     """Send a browser to where it can log in, and back from there."""
-    login = f"/login?next={quote(request.path_qs, safe='', errors='replace')}"
-    if "HX-Request" in request.headers:  # a part of a page: the whole page has to go there
-        return web.Response(status=401, headers={**HEADERS, "HX-Redirect": "/login"})
-    return web.Response(status=303, headers={**HEADERS, "Location": login})
+    if "HX-Request" not in request.headers:
+        return web.Response(status=303, headers={**HEADERS, "Location": _login(request.path_qs)})
+    # A part of a page: the whole page has to go there.
+    to = _login(_place(request.headers.get("HX-Current-URL", "")))
+    return web.Response(status=401, headers={**HEADERS, "HX-Redirect": to})
+
+
+def _login(onward: str) -> str:
+    return f"/login?next={quote(onward, safe='', errors='replace')}" if onward else "/login"
+
+
+def _place(shown: str) -> str:
+    """Return the path of the page that a browser shows, "" if it is none of ours."""
+    try:
+        parts = urlsplit(shown)
+    except ValueError:
+        return ""
+    if not parts.path.startswith("/p/"):
+        return ""
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _failed(
-    request: web.Request, services: Services, caller: Caller | None, failure: Exception
+    request: web.Request,
+    services: Services,
+    caller: Caller | None,
+    project: str | None,
+    failure: Exception,
 ) -> web.Response:
     problem = problem_of(failure)
-    values: dict[str, Any] = {"problem": problem}
+    values: dict[str, Any] = {"problem": problem, "heading": _HEADINGS.get(problem.status, problem.title)}
     if caller is None:
         return anonymous(request, Shown("failed.html", {**values, "base": None}, HTTPStatus(problem.status)))
-    values |= _common(request, services, caller, caller.home)
+    values |= _common(request, services, caller, project or caller.home)
     return _html("failed.html", values, problem.status)

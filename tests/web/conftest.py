@@ -7,6 +7,7 @@ functions, and the browser ends with the last of them, before tests elsewhere ne
 import asyncio
 import inspect
 import re
+import socket
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -73,6 +74,16 @@ def web(serve_web: ServeWeb) -> Iterator[Site]:
     """The daemon that tests share."""
     with serve_web() as site:
         yield site
+
+
+@pytest.fixture
+def fixed(serve: Serve) -> Iterator[Site]:
+    """A daemon that comes back at the same address."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{held.getsockname()[1]}"
+    with serve(RUNSD_TCP__LISTEN=where) as daemon:
+        yield Site(daemon, f"http://{where}", daemon.client.keys.create("browser", access="admin").token)
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
 """The log of a run in a browser: shown as a terminal does, searched, followed, and never whole in memory."""
 
 import re
-import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 from runsd_sdk import RunHandle
 
-from tests.conftest import Serve
 from tests.daemon.harness import GATE
 from tests.web.axe import axe
 from tests.web.conftest import OpenPage
@@ -190,16 +187,6 @@ def test_a_log_of_50_mb_is_followed_while_it_grows_and_little_of_it_is_kept(insi
         shown = seen(inside)
         assert {number: text[number - 1] for number in shown} == shown
         assert rows.count() < MOST_ROWS
-
-
-@pytest.fixture
-def fixed(serve: Serve) -> Iterator[Site]:
-    """A daemon that comes back at the same address."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        where = f"127.0.0.1:{held.getsockname()[1]}"
-    with serve(RUNSD_TCP__LISTEN=where) as daemon:
-        yield Site(daemon, f"http://{where}", daemon.client.keys.create("browser", access="admin").token)
 
 
 def test_a_log_goes_on_exactly_when_the_daemon_was_killed_and_started_again(

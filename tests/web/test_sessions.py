@@ -22,6 +22,17 @@ from tests.web.site import Site, site
 TYPED = {"Sec-Fetch-Site": "none"}
 SPEC: dict[str, Any] = {"image": "runsd/busybox:1", "network": "none", "command": ["true"]}
 
+PLACES = {
+    "http://x/p/default/runs?status=failed": "/login?next=%2Fp%2Fdefault%2Fruns%3Fstatus%3Dfailed",
+    "http://x/p/default/runs/run_x/logs#L1": "/login?next=%2Fp%2Fdefault%2Fruns%2Frun_x%2Flogs",
+    "https://evil.example/": "/login",
+    "http://x//evil.example/p/": "/login",
+    "javascript:alert(1)": "/login",
+    "http://[": "/login",
+    "": "/login",
+}
+"""What a browser says that it shows, and where it is led."""
+
 
 @pytest.fixture(scope="module")
 def own(serve: Serve) -> Iterator[Site]:
@@ -50,8 +61,9 @@ def test_who_has_not_logged_in_is_led_there_and_back(own: Site) -> None:
             303,
             "/login?next=%2Fp%2Fdefault%2Fruns%3Fstatus%3Dfailed",
         )
-        part = client.get("/p/default/runs", headers={"HX-Request": "true"})
-        assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/login")
+        for shown, led_to in PLACES.items():
+            part = client.get("/p/default/live", headers={"HX-Request": "true", "HX-Current-URL": shown})
+            assert (part.status_code, part.headers["HX-Redirect"]) == (401, led_to), shown
         assert client.get("/v1/runs").status_code == 401
         form = client.get(led.headers["Location"])
         assert 'value="/p/default/runs?status=failed"' in form.text
@@ -61,13 +73,31 @@ def test_who_has_not_logged_in_is_led_there_and_back(own: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "onward", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:1"]
+    "onward", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:1", "//[evil"]
 )
 def test_a_link_to_log_in_leads_to_no_other_site(own: Site, onward: str) -> None:
     with browser(own.url) as client:
         inside = client.post("/login", data={"key": own.key, "next": onward})
         assert 'content="0; url=/"' in inside.text
         assert "evil" not in client.get("/login", params={"next": onward}).text
+
+
+def test_who_asks_for_what_is_nowhere_gets_a_page_in_a_browser_and_a_problem_elsewhere(own: Site) -> None:
+    eyes = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    with browser(own.url) as client:
+        for place in ("/p/default/runs/", "/nope", "//evil.example/"):
+            led = client.get(place, headers=eyes)
+            assert (led.status_code, led.headers["Location"][:12]) == (303, "/login?next="), place
+            assert client.get(place).status_code == 401
+        assert client.get("/nope", headers={**eyes, "Host": "evil.example"}).status_code == 421
+    with browser(own.url, own.key) as client:
+        page = client.get("/p/default/runs/<script>", headers=eyes)
+        assert (page.status_code, page.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+        assert "there is no such page" in page.text
+        assert "<script>" not in page.text
+        for path, headers in (("/nope", {}), ("/v1/nope", eyes)):
+            answer = client.get(path, headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize("key", ["", "rk_wrong", "x" * 3000, "rk_" + "0" * 26 + "a" * 32])

@@ -35,8 +35,11 @@ def test_a_task_is_started_from_the_list_and_its_runs_are_told_as_they_come(
     row = inside.locator(f"#{task.id}")
     expect(row).to_contain_text("never")
     row.get_by_role("button", name="Run now: nightly").click()
-    expect(inside.get_by_role("status").get_by_text("A run of nightly has been started.")).to_be_visible()
+    said = inside.get_by_role("status").get_by_text("A run of nightly has been started.")
+    expect(said).to_be_visible()
     expect(row.get_by_text("succeeded")).to_be_visible()
+    [run] = web.daemon.client.list(task=task.id).data
+    expect(said.get_by_role("link", name="Look at it")).to_have_attribute("href", f"/p/default/runs/{run.id}")
     axe(inside)
     row.get_by_role("link", name="nightly").click()
     runs = inside.locator("#runs tbody tr")

@@ -1,5 +1,6 @@
 // Buttons that call the API: <button data-call="POST /v1/runs/x/cancel" data-confirm="…" data-body="{…}"
-// data-then="reload" or a path, data-said="…">. A path may name parts of the answer: /runs/{id}.
+// data-then="reload" or a path, data-said="…" data-link="PATH NAME">, a link beside what is said. A path may name
+// parts of the answer: /runs/{id}.
 import { call } from "./api.js";
 import { toast } from "./toast.js";
 
@@ -16,10 +17,12 @@ export function confirmed(text) {
 
 /** Do what an element says should follow a change. */
 export function follow(element, answer) {
-  if (element.dataset.said) toast(element.dataset.said);
-  const then = element.dataset.then;
+  const { said, link, then } = element.dataset;
+  const filled = (path) => path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(answer?.[name] ?? ""));
+  const [href, ...words] = link?.split(" ") ?? [];
+  if (said) toast(said, "good", link ? { href: filled(href), name: words.join(" ") } : null);
   if (then === "reload") location.reload();
-  else if (then) location.assign(then.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(answer?.[name] ?? "")));
+  else if (then) location.assign(filled(then));
   element.dispatchEvent(new CustomEvent("runsd:done", { bubbles: true, detail: answer }));
 }
 

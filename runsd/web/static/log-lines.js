@@ -2,12 +2,14 @@
 // They are read from the API by number, a block at a time; of those not looked at for long none is kept.
 import { call, project } from "./api.js";
 import { lastState, parse, PLAIN } from "./ansi.js";
+import { hold, pause, turn, whileLive } from "./turns.js";
 
 const BLOCK = 200;
 const MOST_BLOCKS = 40;
 const MOST_CHARACTERS = 6e6;
 const WAIT_S = 25;
 const PACE_MS = 100;
+const LOOK_MS = 5000;
 const AGAIN_MS = [250, 500, 1000, 2000, 5000];
 
 export class Lines {
@@ -37,8 +39,8 @@ export class Lines {
     return `/v1/runs/${this.run}/logs${place}?${query}`;
   }
 
-  ask(place, parameters, stop = this.#stop.signal) {
-    const signal = AbortSignal.any([stop, this.#stop.signal, this.#away.signal, AbortSignal.timeout((WAIT_S + 15) * 1000)]);
+  ask(place, parameters, ...until) {
+    const signal = AbortSignal.any([this.#stop.signal, this.#away.signal, AbortSignal.timeout((WAIT_S + 15) * 1000), ...until]);
     return call("GET", this.address(place, parameters), undefined, { signal });
   }
 
@@ -60,30 +62,43 @@ export class Lines {
 
   /** Read the end of the log, and what comes, until the run is over. Never throws. */
   async follow() {
+    hold(1);
+    await this.#follow();
+    hold(-1);
+    if (this.complete) this.told.over(this);
+  }
+
+  async #follow() {
+    const stop = this.#stop.signal;
     let failures = 0;
-    while (!this.#stop.signal.aborted && !this.complete) {
-      await visible(this.#stop.signal);
+    while (!stop.aborted && !this.complete) {
+      const now = turn();
+      if (now !== "live" && !(await pause(now === "waits" ? LOOK_MS : Infinity, stop))) continue;
       const before = this.total;
       const began = performance.now();
+      const asked = new AbortController();
+      const left = now === "live" ? whileLive(asked.signal) : asked.signal;
       try {
         const last = this.total && !this.get(this.total)?.ended ? this.total : this.total + 1;
-        const wait = this.#end === null || failures ? {} : { beyond: this.#end, timeoutSeconds: WAIT_S };
-        this.#take(await this.ask("/lines", { from: last, count: BLOCK, tail: true, ...wait }), true);
+        const wait = this.#end === null || failures || now !== "live" ? {} : { beyond: this.#end, timeoutSeconds: WAIT_S };
+        this.#take(await this.ask("/lines", { from: last, count: BLOCK, tail: true, ...wait }, left), true);
         if (failures) this.told.lost(null);
         failures = 0;
       } catch (failure) {
-        if (this.#stop.signal.aborted) return;
+        if (stop.aborted) return;
+        if (left.aborted) continue;
         if (refused(failure)) return this.told.lost(failure.message);
         this.told.lost("The connection is lost. The log goes on here as soon as runsd answers again.");
-        await pause(AGAIN_MS[Math.min(failures, AGAIN_MS.length - 1)], this.#stop.signal);
+        await pause(AGAIN_MS[Math.min(failures, AGAIN_MS.length - 1)], stop);
         failures += 1;
         continue;
+      } finally {
+        asked.abort();
       }
       // A flood is looked at less often: reading it must not cost more than writing it does.
       const flood = this.total - before > 5 * BLOCK;
-      await pause(flood ? Math.min(1000, Math.max(PACE_MS, 2 * (performance.now() - began))) : PACE_MS, this.#stop.signal);
+      await pause(flood ? Math.min(1000, Math.max(PACE_MS, 2 * (performance.now() - began))) : PACE_MS, stop);
     }
-    if (this.complete) this.told.over(this);
   }
 
   async #load() {
@@ -177,19 +192,3 @@ export const streams = (line) => new Set(line.pieces.filter((piece) => piece.tex
 
 const blockOf = (number) => Math.floor((number - 1) / BLOCK);
 const refused = (failure) => failure.status >= 400 && failure.status < 500 && failure.status !== 429;
-
-function pause(ms, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  });
-}
-
-/** Wait while nobody looks. */
-function visible(signal) {
-  if (!document.hidden || signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    document.addEventListener("visibilitychange", resolve, { once: true });
-    signal.addEventListener("abort", resolve, { once: true });
-  });
-}

@@ -25,7 +25,7 @@ const scroll = new Scroll(box, {
   moved: () => (at("end").hidden = scroll.sticks || !lines?.total),
 });
 const search = new Search({
-  ask: (parameters, stop) => lines.ask("/matches", parameters, stop),
+  ask: (parameters, ...until) => lines.ask("/matches", parameters, ...until),
   go: (number) => show(number),
   from: () => (scroll.sticks ? 1 : scroll.first),
   told: (sentence, any) => {

@@ -1,11 +1,23 @@
-// Short notes at the edge of the page, read out by screen readers.
+// Short notes at the edge of the page, read out by screen readers. What has gone wrong, and what leads somewhere,
+// stays until it is closed.
 const LASTS_MS = 8000;
 
-/** Show a note; `kind` is "good" or "bad". */
-export function toast(text, kind = "good") {
+/** Show a note; `kind` is "good" or "bad", `link` {href, name} where it leads to. */
+export function toast(text, kind = "good", link = null) {
+  const place = document.getElementById("toasts");
+  for (const same of place?.querySelectorAll(`.toast.${kind}`) ?? []) if (same.dataset.said === text) same.remove();
   const note = document.createElement("p");
   note.className = `toast ${kind}`;
-  note.textContent = text;
+  note.dataset.said = text;
+  const said = document.createElement("span");
+  said.textContent = text;
+  note.append(said);
+  if (link) {
+    const to = document.createElement("a");
+    to.href = link.href;
+    to.textContent = link.name;
+    said.append(" ", to);
+  }
   const close = document.createElement("button");
   close.type = "button";
   close.className = "icon";
@@ -13,6 +25,6 @@ export function toast(text, kind = "good") {
   close.setAttribute("aria-label", "Close this note");
   close.addEventListener("click", () => note.remove());
   note.append(close);
-  document.getElementById("toasts")?.append(note);
-  setTimeout(() => note.remove(), LASTS_MS);
+  place?.append(note);
+  if (kind !== "bad" && !link) setTimeout(() => note.remove(), LASTS_MS);
 }
