@@ -131,7 +131,7 @@ def test_an_error_is_a_page_with_its_remedy(inside: Page, watch: Watch) -> None:
     watch.expect("422")
     inside.goto("/p/default/runs?limit=0")
     expect(inside.get_by_role("heading", name="This address says something wrong")).to_be_visible()
-    expect(inside.get_by_text("greater than or equal to 1")).to_have_count(1)
+    expect(inside.get_by_text("there is no field 'limit' here")).to_have_count(1)
     axe(inside)
     inside.goto("/p/default/runs?from=0001-01-01T00:00:00%2B14:00")
     expect(inside.get_by_role("alert")).to_contain_text("between the years 1 and 9999")

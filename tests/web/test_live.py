@@ -102,7 +102,7 @@ def test_a_lost_connection_is_said_and_what_changed_meanwhile_is_shown_when_it_i
 def test_a_session_that_ends_leads_to_log_in_and_back_to_the_place(
     page: Page, web: Site, watch: Watch
 ) -> None:
-    watch.expect("401")
+    watch.expect("Failed to load resource")
     key = web.daemon.client.keys.create("for a while", access="read")
     place = "/p/default/runs?status=failed"
     log_in(page, Site(web.daemon, web.url, key.token))

@@ -7,7 +7,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest?.("input, textarea, select, [contenteditable], dialog")) return;
+  if (event.target.closest?.("input, textarea, select, [contenteditable], dialog[open]")) return;
   const page = going ? [...keyboard.querySelectorAll("a[data-key]")].find((link) => link.dataset.key === event.key) : null;
   if (page) location.assign(page.href);
   else if (event.key === "/") {
