@@ -13,10 +13,11 @@ from runsd_sdk.fields import merged
 from runsd_sdk.run import Event, Metrics, Phase, Run, RunAttempts, RunBatch, RunResult, Status, Why
 from runsd_sdk.spec import RunSpec
 
-from runsd import intake
+from runsd import billing, intake
 from runsd.admission import held
 from runsd.api import programs
 from runsd.api.call import MIB, Call, Query, Reply, validated
+from runsd.api.costs import SoFar, so_far
 from runsd.clock import instant, micros
 from runsd.engine.port import Stream
 from runsd.errors import Conflicting, TooLarge
@@ -26,7 +27,7 @@ from runsd.store.returned import Returned
 from runsd.store.runs import NOTHING_KEPT, Kept, Origin, Submission, TaskRef
 from runsd.supervise.verdict import elsewhere
 from runsd.telemetry.view import named
-from runsd.why import Surroundings, explain
+from runsd.why import Account, Surroundings, account, explain
 
 log = structlog.get_logger()
 
@@ -257,11 +258,17 @@ async def metrics(call: Call) -> Reply:
             requests=calls.requests if calls else None,
             tokens_in=calls.tokens_in if calls else None,
             tokens_out=calls.tokens_out if calls else None,
+            cost_usd=billing.money(costs(call, run).usd),
             calls=list(await services.telemetry.calls(run.id)) if calls else [],
             named=[named(shown) for shown in told.shown()],
             named_truncated=told.more,
         )
     )
+
+
+def costs(call: Call, run: Run) -> SoFar:
+    """Return what a run costs so far."""
+    return so_far(run, call.services.clock(), call.services.settings.billing.price_per_vcpu_second_usd)
 
 
 async def why(call: Call) -> Reply:
@@ -271,10 +278,19 @@ async def why(call: Call) -> Reply:
 
 async def explained(call: Call, run_id: str) -> Why:
     """Return why a run of the call's project is where it is. Raises Unknown."""
+    run = await call.services.runs.get(call.project, run_id)
+    return explain(run, await _surroundings(call, run))
+
+
+async def accounted(call: Call, run: Run) -> Account:
+    """Return the same of a run in parts, for who knows a reader's zone and has links."""
+    return account(run, await _surroundings(call, run))
+
+
+async def _surroundings(call: Call, run: Run) -> Surroundings:
     services = call.services
-    run = await services.runs.get(call.project, run_id)
     place = await services.attempts.place(run.id)
-    around = Surroundings(
+    return Surroundings(
         ahead=place.ahead,
         others_wait=place.others,
         held_back=await services.turns.held_back(run) if run.phase is Phase.QUEUED else None,
@@ -287,7 +303,6 @@ async def explained(call: Call, run_id: str) -> Why:
         starts_at_once=services.pace.limit,
         starts_waiting=services.pace.waiting,
     )
-    return explain(run, around)
 
 
 async def submit(

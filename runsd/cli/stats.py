@@ -51,12 +51,15 @@ def _print_all(used: "list[tuple[Run, Metrics]]", info: "Info", *, json: bool) -
 def _totals(metrics: "Metrics") -> list[tuple[str, str]]:
     from runsd_sdk.quantity import format_bytes
 
+    from runsd.cli import output
+
     used, peak = metrics.cpu_seconds_used, metrics.memory_peak_bytes
     return [
         ("cpu used", "" if used is None else f"{used:g} s"),
         ("cpu allocated", f"{metrics.cpu_seconds_allocated:g} s"),
         ("memory", format_bytes(metrics.samples[-1].memory_bytes) if metrics.samples else ""),
         ("memory peak", "" if peak is None else format_bytes(peak)),
+        ("cost", "" if metrics.cost_usd is None else output.money(metrics.cost_usd)),
         ("requests", _counted(metrics.requests)),
         ("tokens in", _counted(metrics.tokens_in)),
         ("tokens out", _counted(metrics.tokens_out)),

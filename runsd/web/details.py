@@ -1,11 +1,14 @@
 """A run's first page: why it is where it is, what it was asked to do, what became of it and what it cost."""
 
+from typing import Final
+
 from runsd_sdk.host import VolumeList
-from runsd_sdk.run import Event, EventList, Run, RunAttempts, Why
+from runsd_sdk.run import Event, EventList, Run, RunAttempts
 
 from runsd import billing
 from runsd.api import events, runs, volumes
 from runsd.api.call import Call
+from runsd.api.events import EventsQuery
 from runsd.clock import instant
 from runsd.web.bill import bill
 from runsd.web.facts import facts
@@ -15,6 +18,7 @@ from runsd.web.timeline import WIDTH, bar, spent, timeline
 
 _PAGE = 1000
 _MOST_EVENTS = 20 * _PAGE
+_SHOWN_EVENTS: Final = 200
 
 
 async def show(call: Call) -> Shown:
@@ -24,9 +28,10 @@ async def show(call: Call) -> Shown:
     billed = call.services.settings.billing
     spans = timeline(await _events(call), instant(call.services.clock()))
     values = {
-        "why": await ask(call, runs.why, Why),
+        "why": await runs.accounted(call, run),
         "facts": facts(run.spec),
         "attempts": (await ask(call, runs.attempts, RunAttempts)).data,
+        "spans": spans,
         "bar": bar(spans),
         "bar_width": int(WIDTH),
         "spent": spent(spans),
@@ -34,8 +39,19 @@ async def show(call: Call) -> Shown:
         "price_usd": billing.money(billed.price_per_vcpu_second_usd),
         "free_vcpu_s": billed.free_vcpu_seconds,
         "volumes": await _volumes(call, run),
+        "task": None if run.task is None else await call.services.tasks.find(call.project, run.task),
     }
     return Shown("run_details.html", frame | values)
+
+
+async def happened(call: Call) -> Shown:
+    """Show the events of a run, from its first or from a cursor on."""
+    query: EventsQuery = call.query
+    cursor = query.cursor if query.cursor is not None else query.since
+    asked = EventsQuery(cursor=cursor, limit=_SHOWN_EVENTS)
+    frame = await framed(call)
+    found = await ask(call, events.of_run, EventList, asked)
+    return Shown("run_events.html", {**frame, "events": found, "cursor": cursor})
 
 
 async def _events(call: Call) -> list[Event]:
@@ -43,7 +59,7 @@ async def _events(call: Call) -> list[Event]:
     found: list[Event] = []
     cursor: int | None = None
     while len(found) < _MOST_EVENTS:
-        page = await ask(call, events.of_run, EventList, events.EventsQuery(cursor=cursor, limit=_PAGE))
+        page = await ask(call, events.of_run, EventList, EventsQuery(cursor=cursor, limit=_PAGE))
         found += page.data
         if page.next_cursor is None:
             break

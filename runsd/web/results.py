@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
+from aiohttp import web
 from runsd_sdk.run import Run, RunResult
 
 from runsd.api import runs
 from runsd.api.call import Call
-from runsd.logs.search import ESCAPES
 from runsd.web.page import Shown, ask
 from runsd.web.run import framed
+from runsd.web.terminal import bare
 from runsd.web.tree import tree
+from runsd.web.words import pretty
 
 _LINES = 25
 _CHARS = 20_000
@@ -41,8 +43,26 @@ async def show(call: Call) -> Shown:
     return Shown("run_results.html", frame | values)
 
 
+async def value(call: Call) -> web.Response:
+    """Send what a run's function returned, as JSON and nothing else."""
+    result = await ask(call, runs.result, RunResult)
+    return web.Response(
+        text=pretty(result.return_value) + "\n",
+        content_type="application/json",
+        headers={
+            "Cache-Control": "no-store",
+            "Content-Disposition": f'attachment; filename="{result.id}.json"',
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
 def tail(text: str, *, cut: bool = False) -> Tail:
-    """Return the last lines of a text without escape sequences; its beginning may be ``cut`` off already."""
-    last = "".join(text.splitlines(keepends=True)[-_LINES:])[-_CHARS:]
-    shown = ESCAPES.sub(b"", last.encode("utf-8", "replace")).decode()
-    return Tail(shown, cut or len(last) < len(text))
+    """Return the last lines of a text as a terminal leaves them; its beginning may be ``cut`` off already."""
+    ended = text.endswith("\n")
+    before, *last = text.removesuffix("\n").rsplit("\n", _LINES)
+    if len(last) < _LINES:
+        last, before = [before, *last], ""
+    shown = "\n".join(map(bare, last)) + ("\n" if ended else "")
+    shown = shown.encode("utf-8", "replace").decode()
+    return Tail(shown[-_CHARS:], cut or bool(before) or len(shown) > _CHARS)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from runsd.access import Access
+from runsd.api.events import EventsQuery
 from runsd.api.logs import ViewQuery
 from runsd.api.usage import UsageQuery
 from runsd.api.webhooks import DeliveriesQuery
@@ -42,7 +43,9 @@ PAGES: Final = (
     Page("/runs/{id}/logs", logs.show, query=ViewQuery),
     Page("/runs/{id}/problems", problems.show),
     Page("/runs/{id}/results", results.show),
+    Page("/runs/{id}/value.json", results.value),
     Page("/runs/{id}/metrics", metrics.show),
+    Page("/runs/{id}/events", details.happened, query=EventsQuery),
     Page("/runs/{id}/live", watching.follow, query=live.LiveQuery),
     Page("/tasks", tasks.index),
     Page("/tasks/{id}", tasks.show),

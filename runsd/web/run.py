@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Final
 
-from runsd_sdk.run import Run, RunProblem, RunProblems
+from runsd_sdk.run import BatchState, Run, RunProblem, RunProblems
 
 from runsd.api import programs, runs
 from runsd.api.call import Call
@@ -25,6 +25,8 @@ async def framed(call: Call) -> dict[str, Any]:
         "since": since,
         "run": run,
         "live": not run.status.terminal,
+        "batch": await ask(call, runs.batch, BatchState),
+        "costs": runs.costs(call, run),
         "problems": problems or [],
         "problems_known": problems is not None,
         "labels_plain": all(map(is_plain, run.labels.values())),

@@ -56,6 +56,13 @@ def money(usd: str | Decimal) -> str:
     return f"${value:.{max(2, 1 - value.adjusted())}f}"
 
 
+def growing(usd: Decimal) -> str:
+    """Return dollars that grow while one looks: as many digits all the time, unless they are few."""
+    if usd >= Decimal("0.1"):
+        return money(usd)
+    return "< $0.0001" if 0 < usd < Decimal("0.0001") else f"${usd:.4f}"
+
+
 def number(value: float | None) -> str:
     """Return a number with its thousands apart, and no more digits than tell something."""
     if value is None or isinstance(value, int):
@@ -94,6 +101,11 @@ def pretty(value: Any) -> str:
     return text if len(text) > _LONG_JSON else json.dumps(value, indent=2, ensure_ascii=False)
 
 
+def compact(value: Any) -> str:
+    """Return a value as JSON on one line."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def program(run: Run | Task) -> str:
     """Return what a run or a task carries out, in a line: its entrypoint, or its image and command."""
     spec = run.spec
@@ -123,6 +135,8 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "plain": plain,
     "local": local,
     "pretty": pretty,
+    "compact": compact,
+    "growing": growing,
     "program": program,
     "ran_s": ran_s,
     "in_words": in_words,

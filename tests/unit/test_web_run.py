@@ -219,6 +219,12 @@ def test_labels_that_lines_cannot_hold_are_edited_as_json() -> None:
     assert not any(map(is_plain, ("a\nb", "a ", "\n", "a\u2028b", "a\r")))
 
 
+def test_a_bar_that_is_drawn_again_and_again_is_one_line_in_its_last_state() -> None:
+    bar = "".join(f"\r{n}%|{'#' * n}" for n in range(101))
+    shown = tail(f"begin\n\x1b[32m{bar}\x1b[0m\r\nend\r\n")
+    assert (shown.text, shown.cut) == (f"begin\n100%|{'#' * 100}\nend\n", False)
+
+
 def test_the_end_of_an_output_is_text_and_nothing_for_a_terminal() -> None:
     shown = tail("\x1b[32mdone\x1b[0m \x1b]0;title\x07<b>\ud800\n")
     assert (shown.text, shown.cut) == ("done <b>?\n", False)

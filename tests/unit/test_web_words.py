@@ -1,6 +1,7 @@
 """How values read on a page."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -17,6 +18,20 @@ from runsd.web import words
 )  # fmt: skip
 def test_durations(seconds: float | None, said: str) -> None:
     assert words.duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("usd", "said"),
+    [
+        ("0", "$0.0000"),
+        ("0.00005", "< $0.0001"),
+        ("0.00125", "$0.0012"),
+        ("0.0999", "$0.0999"),
+        ("1.5", "$1.50"),
+    ],
+)
+def test_costs_that_grow(usd: str, said: str) -> None:
+    assert words.growing(Decimal(usd)) == said
 
 
 @pytest.mark.parametrize(

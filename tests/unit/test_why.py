@@ -10,7 +10,7 @@ from runsd_sdk.spec import RunSpec
 
 from runsd.admission import Resources
 from runsd.run import Outcome, phase_status
-from runsd.why import Surroundings, explain
+from runsd.why import Surroundings, account, explain
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 CALM = Surroundings(
@@ -66,6 +66,28 @@ def test_every_reason_has_a_next_step_but_what_was_wanted(reason: Reason) -> Non
     assert why.summary == f"{why.status}: so it was"
     assert (why.next_step is None) == (reason is Reason.CANCELLED)
     assert "{" not in (why.next_step or "")
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_who_has_a_zone_and_links_is_told_neither_utc_nor_a_command(reason: Reason) -> None:
+    over = account(ended(reason), CALM)
+    assert [detail.at for detail in over.details] == [NOW]
+    live = account(run(Phase.RUNNING, deadline_at=NOW + timedelta(seconds=90)), CALM)
+    assert [(detail.at, detail.left_s) for detail in live.details] == [(NOW + timedelta(seconds=90), 90)]
+    parts = [part for each in (*over.details, *live.details) for part in (each.before, each.after)]
+    assert not any("UTC" in part for part in parts)
+    assert over.step is None or "runs " not in over.step.words
+    assert over.step is None or (over.step.command is None or over.step.page)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_what_is_to_be_changed_is_a_field_of_a_run(reason: Reason) -> None:
+    step = account(ended(reason), CALM).step
+    wire = RunSpec(image="x", python={"entrypoint": {"file": "a.py"}}).model_dump(by_alias=True)
+    within: Any = wire
+    for part in step.field.split(".") if step and step.field else ():
+        assert part in within
+        within = within[part]
 
 
 def test_a_success_asks_for_nothing() -> None:

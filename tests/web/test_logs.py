@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 from runsd_sdk import RunHandle
 
+from runsd.web.terminal import bare
 from tests.daemon.harness import GATE
 from tests.web.axe import axe
 from tests.web.conftest import OpenPage
@@ -189,6 +190,53 @@ def test_a_log_of_50_mb_is_followed_while_it_grows_and_little_of_it_is_kept(insi
         assert rows.count() < MOST_ROWS
 
 
+def test_a_line_that_is_drawn_again_stays_one_line_while_it_is_watched_and_when_it_is_copied(
+    inside: Page, web: Site
+) -> None:
+    end = "until [ -e /end ]; do sleep 0.02; done; "
+    script = f"printf 'first\\n 10%%'; {GATE}printf '\\r 55%%'; {end}printf '\\r\\033[32m100%%\\033[0m\\n'"
+    handle = web.daemon.submit("sh", "-c", script)
+    opened(inside, handle.id)
+    expect(line(inside, 2)).to_have_text(" 10%")
+    web.daemon.open_gate(handle.id)
+    expect(line(inside, 2)).to_have_text(" 55%")
+    web.daemon.open_gate(handle.id, name="end")
+    expect(line(inside, 2)).to_have_text("100%")
+    expect(inside.locator("#log-state")).to_have_text("2 lines")
+    inside.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    for chosen, text in (("", "first\n100%\n"), ("#L2", "100%\n")):
+        inside.evaluate("chosen => { location.hash = chosen }", chosen)
+        said = "The chosen lines are copied." if chosen else "The log is copied."
+        inside.get_by_role("button", name="Copy").click()
+        expect(inside.locator("#toasts")).to_contain_text(said)
+        assert inside.evaluate("navigator.clipboard.readText()") == text
+
+
+def test_1000_lines_a_second_leave_the_page_quick(inside: Page, web: Site) -> None:
+    counting = "n=0; while [ ! -e /gate ]; do seq $n $((n + 99)); n=$((n + 100)); sleep 0.1; done"
+    handle = web.daemon.submit("sh", "-c", counting)
+    rows = opened(inside, handle.id)
+    inside.evaluate(
+        """() => {
+            window.tasks = [0];
+            const note = list => tasks.push(...list.getEntries().map(task => task.duration));
+            new PerformanceObserver(note).observe({ entryTypes: ['longtask'] });
+        }"""
+    )
+    inside.wait_for_function("Number(document.querySelector('.log-row:last-child').dataset.line) > 3000")
+    inside.get_by_role("button", name="Times").click()
+    expect(inside.get_by_role("button", name="Times")).to_have_attribute("aria-pressed", "true")
+    inside.locator("#log-box").hover()
+    inside.mouse.wheel(0, -2000)
+    expect(inside.get_by_role("button", name="To the end")).to_be_visible()
+    inside.get_by_role("button", name="To the end").click()
+    expect(inside.get_by_role("button", name="To the end")).to_be_hidden()
+    assert rows.count() < MOST_ROWS
+    assert inside.evaluate("Math.max(...tasks)") < 1000
+    web.daemon.open_gate(handle.id)
+    handle.wait(60)
+
+
 def test_a_log_goes_on_exactly_when_the_daemon_was_killed_and_started_again(
     fixed: Site, open_page: OpenPage, watch: Watch
 ) -> None:
@@ -242,14 +290,15 @@ def test_a_log_goes_on_exactly_when_the_daemon_was_killed_and_started_again(
     ],
 )
 def test_escapes_are_colours_or_nothing(inside: Page, text: str, spans: Any) -> None:
-    found = inside.evaluate(
+    found, left = inside.evaluate(
         """async text => {
             const sheet = document.querySelector('link[rel=stylesheet]').getAttribute('href');
-            const { parse } = await import(sheet.replace('style.css', 'ansi.js'));
-            return parse(text).spans.map(span => [span.text, span.look]);
+            const { parse, bare } = await import(sheet.replace('style.css', 'ansi.js'));
+            return [parse(text).spans.map(span => [span.text, span.look]), bare(text)];
         }""",
         text,
     )
+    assert "".join(part for part, _ in found) == left == bare(text)
     if spans is None:
         assert "".join(part for part, _ in found) == "xyz!b"
         assert found[-1] == ["b", {"bold": True}]

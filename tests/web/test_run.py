@@ -1,6 +1,8 @@
 """A run's pages: followed from its queue to its end, changed by hand, and safe whatever it says."""
 
+import json
 import re
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import images
@@ -9,6 +11,7 @@ from playwright.sync_api import Page, expect
 from runsd_sdk import Run, Status
 
 from tests.daemon.harness import GATE
+from tests.daemon.test_telemetry import SENDER
 from tests.web.axe import axe
 from tests.web.conftest import OpenPage, ServeWeb, log_in
 from tests.web.site import Site
@@ -53,7 +56,7 @@ def at(run: Run, tab: str = "") -> str:
 
 def test_run_is_followed_from_the_queue_to_its_end(open_page: OpenPage, serve_web: ServeWeb) -> None:
     with serve_web(RUNSD_CAPACITY__CPU="1", RUNSD_CAPACITY__OVERCOMMIT="1") as site:
-        daemon, page = site.daemon, open_page(site)
+        daemon, page = site.daemon, open_page(site, timezone_id="Asia/Tokyo")
         log_in(page, site)
         ahead = daemon.submit("sleep", "600", resources=ALL, stop_grace_seconds=0)
         daemon.until(ahead.id, "run.running")
@@ -71,6 +74,13 @@ def test_run_is_followed_from_the_queue_to_its_end(open_page: OpenPage, serve_we
         daemon.client.cancel(ahead.id)
         expect(status).to_have_text("running")
         expect(page.locator("#why")).to_contain_text("It is running")
+        expect(page.locator("#why time[data-until]")).to_have_text(re.compile(r"^(59|1 m 00) s$|^\d+ s$"))
+        cost = page.locator("#run-head data")
+        expect(cost).to_have_text(re.compile(r"^\$0\.000[1-9]$"))
+        page.get_by_text("Each phase, attempt by attempt").click()
+        expect(page.locator("#phase-list tbody tr").last).to_contain_text("running")
+        page.locator("#events summary").click()
+        expect(page.locator("#event-list tbody tr").last).to_contain_text("run.running")
         expect(page.get_by_role("button", name="Cancel")).to_be_visible()
         expect(metrics.locator("#meters")).to_have_attribute("data-at", re.compile(r"\[.+,.+\]"))
         expect(metrics.locator("[data-chart=memory] canvas")).to_be_visible()
@@ -81,6 +91,17 @@ def test_run_is_followed_from_the_queue_to_its_end(open_page: OpenPage, serve_we
         daemon.open_gate(run.id)
         expect(status).to_have_text("failed")
         expect(page.locator("#why")).to_contain_text("Failed: exited with code 3")
+        ended = page.locator("#why li time")
+        finished = handle.refresh().finished_at
+        assert finished is not None
+        expect(ended).to_contain_text(f"{finished.astimezone(timezone(timedelta(hours=9))):%H:%M:%S}")
+        expect(ended).to_have_attribute("title", re.compile(f"^{finished:%Y-%m-%dT%H:%M:%S}"))
+        expect(page.locator("#why")).not_to_contain_text(re.compile("UTC|runs logs"))
+        expect(page.locator("#run-head data")).to_have_count(0)
+        for name in ("phases", "events"):
+            expect(page.locator(f"#{name}")).to_have_attribute("open", "")
+        expect(page.locator("#phase-list tbody tr").first).to_contain_text("queued")
+        expect(page.locator("#event-list tbody tr").last).to_contain_text("run.finished")
         expect(page.get_by_role("button", name="Delete")).to_be_visible()
         expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
         expect(page.get_by_role("row", name=re.compile("^1 .* exited with code 3 3 "))).to_be_visible()
@@ -90,25 +111,47 @@ def test_run_is_followed_from_the_queue_to_its_end(open_page: OpenPage, serve_we
         expect(metrics.locator("#run-head .badge")).to_have_text("failed")
         assert page.evaluate("window.same")
         assert metrics.evaluate("window.same")
+        page.locator("#next").get_by_role("link", name="logs").click()
+        expect(page).to_have_url(re.compile(f"{handle.id}/logs$"))
 
 
 def test_run_is_extended_saved_relabelled_cancelled_and_deleted_by_hand(
     inside: Page, web: Site, watch: Watch
 ) -> None:
     daemon, page = web.daemon, inside
-    handle = daemon.submit(
-        "sleep", "600", timeout_seconds=3600, stop_grace_seconds=0, labels={"a": "1", "b": "2"}
+    said = {"image": daemon.image, "command": ["sleep", "600"], "stop_grace_seconds": 0}
+    handle, late = daemon.client.create_batch(
+        [
+            {**said, "timeout_seconds": 3600, "labels": {"a": "1", "b": "2"}},
+            {**said, "timeout_seconds": 1},
+        ]
     )
     daemon.until(handle.id, "run.running")
     run = handle.refresh()
     page.goto(at(run))
 
     page.get_by_role("button", name="Extend").click()
+    expect(page.locator("#extend-now")).to_contain_text("for another 59 m")
     page.get_by_role("button", name="+15 min").click()
-    expect(page.get_by_text("1 h 15 m", exact=True)).to_be_visible()
+    page.get_by_label("Minutes to add").press("End")
+    page.keyboard.press("Backspace")
+    page.keyboard.type("6")  # 16
+    assert run.deadline_at is not None
+    then = run.deadline_at + timedelta(minutes=16)
+    expect(page.locator("#extend-then time")).to_have_attribute(
+        "datetime", re.compile(f"^{then:%Y-%m-%dT%H:%M}")
+    )
+    axe(page)
     with page.expect_navigation():
         page.locator("#extend").get_by_role("button", name="Extend").click()
-    assert handle.refresh().spec.timeout_seconds == 4500
+    assert handle.refresh().spec.timeout_seconds == 3600 + 16 * 60
+    page.get_by_role("button", name="Extend").click()
+    page.get_by_label("Minutes to add").fill("100000")
+    page.locator("#extend").get_by_role("button", name="Extend").click()
+    assert page.get_by_label("Minutes to add").evaluate("field => field.validity.rangeOverflow")
+    page.locator("#extend").get_by_role("button", name="Close").click()
+    expect(page.locator("#batch")).to_have_text("one of 2 submitted together")
+    expect(page.locator("#batch")).to_have_attribute("href", f"/p/default/batches/{handle.id}")
 
     page.get_by_role("button", name="Labels").click()
     page.get_by_label("One KEY=VALUE on a line").fill("a=x=y\nc=")
@@ -129,7 +172,26 @@ def test_run_is_extended_saved_relabelled_cancelled_and_deleted_by_hand(
         page.locator("#save").get_by_role("button", name="Save").click()
     task = daemon.client.tasks.get("saved-by-hand")
     assert task.spec.command == ["sleep", "600"]
+    triggered = daemon.client.tasks.trigger(task.id)
+    page.goto(at(triggered.refresh()))
+    expect(page.get_by_role("link", name="saved-by-hand")).to_have_attribute(
+        "href", f"/p/default/tasks/{task.id}"
+    )
     daemon.client.tasks.delete(task.id)
+    page.reload()
+    expect(page.locator("main")).to_contain_text(f"a task that was deleted ({task.id})")
+    daemon.client.cancel(triggered.id)
+
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_text("Copy as CLI, Python or curl").click()
+    page.get_by_role("button", name="Copy the text for CLI").click()
+    expect(page.locator("#toasts")).to_contain_text("Copied.")
+    assert "runs run" in page.evaluate("navigator.clipboard.readText()")
+
+    page.goto(at(late.refresh()))
+    expect(page.locator("#why")).to_contain_text("Next: give it more time")
+    page.locator("#next").get_by_role("link", name="run it again").click()
+    expect(page.get_by_label("Timeout")).to_be_focused()
 
     page.goto(at(run))
     page.get_by_role("button", name="Cancel").click()
@@ -138,7 +200,7 @@ def test_run_is_extended_saved_relabelled_cancelled_and_deleted_by_hand(
     expect(page.locator("#run-head .badge")).to_have_text("cancelled")
 
     with page.expect_navigation():
-        page.get_by_role("button", name="Run again as it was").click()
+        page.get_by_role("button", name="Run again", exact=True).click()
     again = daemon.client.get(page.url.rpartition("/")[2])
     assert (again.rerun_of, again.labels) == (run.id, {"a": "x=y", "c": ""})
     expect(page.get_by_role("link", name=run.id)).to_be_visible()
@@ -178,10 +240,45 @@ def test_whatever_a_run_says_is_shown_and_does_nothing(inside: Page, web: Site, 
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{tab} overflows"
         page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto(at(result, "/results"))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy the return value").click()
+    expect(page.locator("#toasts")).to_contain_text("Copied.")
+    assert json.loads(page.evaluate("navigator.clipboard.readText()")) == result.return_value
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the return value").click()
+    assert json.loads(download.value.path().read_bytes()) == result.return_value
+    assert download.value.suggested_filename == f"{result.id}.json"
+    page.goto(at(result, "/logs?stream=system"))
+    expect(page.locator(".log-row.is-system").first).to_contain_text("[runsd: ")
+    expect(page.locator(".log-row:not(.is-system)")).to_have_count(0)
     page.goto(at(result, "/problems"))
     expect(page.locator("#run-tabs .count")).to_have_text("2")
     expect(page.locator("mark").first).to_contain_text("hostile.py")
     expect(page.locator("mark").last).to_contain_text("in breaks")
+
+
+@pytest.mark.usefixtures("python_image")
+def test_calls_of_models_are_drawn_while_they_come(inside: Page, web: Site) -> None:
+    program = SENDER + "call(1); gate('/gate'); call(2)"
+    handle = web.daemon.submit(
+        "python3", "-c", program, image=images.PYTHON, network="bridge",
+        resources={"requests": {"cpu": "500m", "memory": "64Mi"}},
+    )  # fmt: skip
+    page = inside
+    page.goto(at(handle.refresh(), "/metrics"))
+    figures = page.locator("#meters .figure")
+    meters = page.locator("#meters")
+    for chart in ("requests", "tokensIn tokensOut"):
+        expect(page.locator(f"[data-chart='{chart}'] canvas")).to_be_visible()
+    expect(figures.nth(2)).to_have_text("1")
+    web.daemon.open_gate(handle.id)
+    expect(figures.nth(2)).to_have_text("2")
+    expect(page.locator("#run-head .badge")).to_have_text("succeeded")
+    expect(figures).to_have_text([re.compile(r"\d"), re.compile("MiB"), "2", "20", "10"])
+    expect(meters).to_have_attribute("data-requests", re.compile(r"2\]$"))
+    expect(meters).to_have_attribute("data-tokens-in", re.compile(r"20\]$"))
+    expect(page.locator("[data-chart='tokensIn tokensOut'] .u-legend")).to_contain_text("out")
 
 
 def test_who_may_only_read_is_offered_no_change(open_page: OpenPage, web: Site) -> None:
@@ -189,7 +286,7 @@ def test_who_may_only_read_is_offered_no_change(open_page: OpenPage, web: Site) 
     run = web.daemon.run("true", resources={"requests": {"cpu": "100m"}})
     page = open_page(web)
     log_in(page, Site(web.daemon, web.url, reader.token))
-    for tab in TABS:
+    for tab in (*TABS, "/events"):
         page.goto(at(run, tab))
         expect(page.locator("#run-head .badge")).to_have_text("succeeded")
         assert page.locator("#run-head button, #run-head .button, main dialog").count() == 0

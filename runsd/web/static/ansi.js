@@ -37,6 +37,9 @@ export function lastState(text) {
   return end ? bare.lastIndexOf("\r", end - 1) + 1 : 0;
 }
 
+/** What is left of a line, as text alone; `runsd/web/terminal.py` has the same rule for pages. */
+export const bare = (text) => text.slice(lastState(text)).replace(ESCAPE, "").replaceAll("\r", "");
+
 /** A look after the numbers of one "select graphic rendition". */
 function styled(look, parameters) {
   const codes = parameters.split(/[;:]/).map(Number);

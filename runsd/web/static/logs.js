@@ -1,5 +1,6 @@
 // The page of a run's log: what is chosen in its bar and in the address, shown and followed.
-import { themeOf, write } from "./ansi.js";
+import { bare, themeOf, write } from "./ansi.js";
+import { clip } from "./copy.js";
 import { Lines, shown, streams } from "./log-lines.js";
 import { Scroll } from "./log-scroll.js";
 import { Search } from "./log-search.js";
@@ -127,7 +128,7 @@ function row(number) {
   made.append(time, stream, text);
   const spans = shown(line);
   for (const span of spans) {
-    if (span.omitted) write(text, [{ text: ` ⋯ ${span.omitted.toLocaleString()} bytes of this line are in the download alone ⋯ `, look: { italic: true } }], theme);
+    if (span.omitted) write(text, [{ text: omission(span.omitted), look: { italic: true } }], theme);
     else write(text, [span], theme);
   }
   return marked(made, number);
@@ -172,7 +173,7 @@ async function copied() {
     if (size > MOST_COPIED) throw new Error("This log is too long to be copied; download it, or choose lines by their numbers.");
     parts.push(part);
   }
-  return new Blob(parts).text();
+  return (await new Blob(parts).text()).split("\n").map(bare).join("\n");
 }
 
 async function linesOf(first, last) {
@@ -187,18 +188,10 @@ async function linesOf(first, last) {
   return found;
 }
 
-const textOf = (found) => found.map((line) => line.pieces.map((piece) => piece.text).join("") + (line.ended ? "\n" : "")).join("");
-
-/** Put text on the clipboard, also where the page is not served in a secure way. */
-async function clip(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const area = document.createElement("textarea");
-  area.value = text;
-  section.append(area);
-  area.select();
-  document.execCommand("copy");
-  area.remove();
-}
+/** The lines as they are shown; those that are not over have no newline. */
+const textOf = (found) => found.map((line) => bareOf(line) + (line.ended ? "\n" : "")).join("");
+const bareOf = (line) => shown(line).map((span) => (span.omitted ? omission(span.omitted) : span.text)).join("");
+const omission = (count) => ` ⋯ ${count.toLocaleString()} bytes of this line are in the download alone ⋯ `;
 
 function press(name, pressed) {
   at(name).setAttribute("aria-pressed", pressed);

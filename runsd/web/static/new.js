@@ -344,8 +344,19 @@ shown.addEventListener("toggle", followed);
 uploads(form, followed);
 specFile(form, { begin, spec, exact, then: () => (choose(), spell(), followed()) });
 
+/** Go to the field whose place the address has, as in #resources.requests.memory. */
+function go() {
+  const named = location.hash.slice(1);
+  if (!named) return;
+  const there = [...form.querySelectorAll("[name], [data-at]")].find((each) => [each.name, each.dataset.at].includes(named) && !each.closest("[hidden]"));
+  const field = there?.matches("input, select, textarea") ? there : there?.querySelector("input, select, textarea");
+  for (let at = field?.closest("details"); at; at = at.parentElement.closest("details")) at.open = true;
+  field?.focus();
+}
+
 choose();
 if (given) begin(given);
 spell();
 const before = given ? spec() : {};
 const named = document.getElementById("task-name")?.value;
+go();

@@ -1,4 +1,4 @@
-// Instants in the reader's zone, exact on hover; durations that go on counting.
+// Instants in the reader's zone, exact on hover; durations and costs that go on counting.
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
@@ -31,6 +31,22 @@ function count(root = document) {
     time.textContent = duration(seconds < 60 ? Math.floor(seconds * 10) / 10 : seconds);
     time.title = `since ${time.dateTime}`;
   }
+  for (const time of root.querySelectorAll?.("time[data-until]") ?? []) {
+    const seconds = Math.max(0, (Date.parse(time.dateTime) - Date.now()) / 1000);
+    time.textContent = seconds < 60 ? `${Math.ceil(seconds)} s` : duration(seconds);
+    time.title = `until ${time.dateTime}`;
+  }
+  for (const cost of root.querySelectorAll?.("data[data-per-second]") ?? []) {
+    const { billed, perSecond, from, most } = cost.dataset;
+    const seconds = Math.min(Number(most), Math.max(0, (Date.now() - Date.parse(from)) / 1000));
+    cost.textContent = growing(Number(billed) + Number(perSecond) * seconds);
+  }
+}
+
+/** A cost that grows, in dollars; the same words as the pages come with. */
+function growing(usd) {
+  if (usd >= 0.1) return `$${usd.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
+  return usd > 0 && usd < 0.0001 ? "< $0.0001" : `$${usd.toFixed(4)}`;
 }
 
 setInterval(() => document.hidden || count(), 1000);

@@ -285,6 +285,7 @@ class Metrics(Answer):
 
     ``requests``, ``tokens_in`` and ``tokens_out`` are of the run's calls of models; None: it told of none.
     ``calls`` has them over time, each ten seconds or so.
+    ``cost_usd`` is the list price so far, as if it ended now; None where a daemon does not tell it yet.
     ``named_truncated`` says that it told of more than is kept.
     """
 
@@ -296,6 +297,7 @@ class Metrics(Answer):
     requests: int | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
+    cost_usd: str | None = None
     calls: list[CallSample] = []
     named: list[NamedMetric] = []
     named_truncated: bool = False
