@@ -164,7 +164,7 @@ def test_a_run_is_run_again_with_a_change_and_becomes_a_task(new: Page, web: Sit
         labels={"a.b/c": HOSTILE}, name=HOSTILE, retries={"limit": 1, "on": ["lost"]}, timeout_seconds=50,
     )  # fmt: skip
     new.goto(f"/p/default/runs/{before.id}")
-    new.get_by_role("link", name="Run again…").click()
+    new.get_by_role("link", name="Edit and run again").click()
     expect(new.get_by_role("heading", level=1)).to_contain_text(f"Run {HOSTILE[:20]}")
     expect(part(new, "Variables", "Value").first).to_have_value(HOSTILE)
     axe(new)
@@ -401,14 +401,14 @@ def test_python_runs_are_started_from_git_and_stay_with_the_commit(
     assert first.run.spec.runtime == "runc"
 
     moved = commit(code, {"job.py": "def number():\n    return 2\n"})
-    page.get_by_role("link", name="Run again…").click()
+    page.get_by_role("link", name="Edit and run again").click()
     expect(page.get_by_label("Where the code is")).to_have_value("git")
     expect(page.get_by_text(f"It runs commit {settled[:12]} of its source again")).to_be_visible()
     field(page, "timeoutSeconds").fill("5m")
     again = started(page, forge)
     assert (again.result().return_value, again.run.source_commit) == (1, settled)
     assert (again.run.rerun_of, again.run.spec.timeout_seconds) == (first.id, 300)
-    page.get_by_role("link", name="Run again…").click()
+    page.get_by_role("link", name="Edit and run again").click()
     page.get_by_label("Fetch the branch anew").check()
     anew = started(page, forge)
     assert (anew.result().return_value, anew.run.source_commit) == (2, moved)
