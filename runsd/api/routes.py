@@ -87,6 +87,7 @@ ROUTES: Final = (
         status=201, keyed=True, access=WRITE,
     ),
     Route("GET", "/v1/runs", runs.page, run.RunList, query=runs.RunQuery, access=READ),
+    Route("GET", "/v1/queue", runs.queue, run.Queue, query=runs.QueueQuery, access=READ),
     Route("GET", _RUN, runs.get, run.Run, access=READ),
     Route("GET", f"{_RUN}/batch", runs.batch, run.BatchState, access=READ),
     Route("PATCH", _RUN, runs.change, run.Run, spec.RunPatch, access=WRITE),

@@ -60,6 +60,12 @@ class RunQuery(Query):
     cursor: Annotated[str, Field(max_length=64)] | None = None
 
 
+class QueueQuery(Query):
+    """How many live and how many waiting runs to list at most."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+
+
 class WaitQuery(Query):
     """How long to wait for the end, in seconds."""
 
@@ -147,6 +153,12 @@ async def page(call: Call) -> Reply:
         cursor=query.cursor,
     )
     return Reply(await call.services.runs.page(wanted))
+
+
+async def queue(call: Call) -> Reply:
+    """Return what of the project holds the host, and what waits, in the order in which it is taken."""
+    query: QueueQuery = call.query
+    return Reply(await call.services.runs.queue(call.project, limit=query.limit))
 
 
 async def get(call: Call) -> Reply:

@@ -1,9 +1,9 @@
 """The daemon about itself: health, info, metrics."""
 
 from aiohttp import web
-from runsd_sdk.host import Capacity, DiskHealth, EngineState, Health, Info, Sandboxes, Starts
+from runsd_sdk.host import Capacity, DiskHealth, EngineState, Health, Info, Sandboxes, Spent, Starts
 
-from runsd import __version__
+from runsd import __version__, billing
 from runsd.admission import Resources, held
 from runsd.api.call import Call, Reply
 from runsd.clock import instant
@@ -51,6 +51,7 @@ async def info(call: Call) -> Reply:
             project=call.project,
             queued=await services.attempts.queued(project=call.project),
             live=len(holding),
+            spent=await _spent(call),
             usage_source=services.usage.source,
             starts=Starts(now=pace.starting, most=pace.limit, waiting=pace.waiting),
             sandboxes=Sandboxes(idle=sandboxes.idle, lent=sandboxes.lent, most=sandboxes.most),
@@ -96,6 +97,15 @@ def _disks(disk: DiskWatch) -> list[DiskHealth]:
         )
         for room in disk.rooms
     ]
+
+
+async def _spent(call: Call) -> Spent | None:
+    used = await call.services.turns.used(call.project)
+    if used is None:
+        return None
+    month, bill = used
+    vcpu_seconds = billing.vcpu_seconds(bill.nano_vcpu_s)
+    return Spent(month=month, vcpu_seconds=vcpu_seconds, cost_usd=billing.money(bill.cost_usd))
 
 
 def _capacity(resources: Resources) -> Capacity:

@@ -2,13 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from runsd_sdk.run import BatchState, Run, RunAttempt, RunList
+import aiosqlite
+from runsd_sdk.run import BatchState, Run, RunAttempt, RunList, Queue
 from runsd_sdk.spec import RunSpec
 
 from runsd import acts
@@ -156,6 +157,20 @@ class Runs:
         """
         return await self._pages.page(wanted)
 
+    async def queue(self, project: str, *, limit: int) -> Queue:
+        """Return what of a project is live, and what waits in the order of claim; ``limit`` of each."""
+        given = {"project": project, "limit": limit}
+        async with self._db.reading() as reader:
+            running = await self._first(reader, SQL["live_runs"], given)
+            waiting = await self._first(reader, SQL["queued_runs"], given)
+            (counts,) = await reader.execute_fetchall(SQL["counts"], given)
+        return Queue(running=running, waiting=waiting, live=counts["live"], queued=counts["queued"])
+
+    async def names(self, project: str, ids: Iterable[str]) -> dict[str, str | None]:
+        """Return what those of some runs are called that a project still has."""
+        given = {"project": project, "ids": json.dumps(sorted(ids))}
+        return {row["id"]: row["name"] for row in await self._db.all(SQL["names"], given)}
+
     async def cancel(
         self, project: str, id: str, *, on_change: Callable[[Run], None] = lambda _: None
     ) -> Run:
@@ -281,6 +296,18 @@ class Runs:
             "hostname": self._hostname,
             "source_commit": origin.kept.commit,
         }
+
+    async def _first(self, reader: aiosqlite.Connection, sql: str, given: Mapping[str, Any]) -> list[Run]:
+        """Return the runs of a query, fewer where their specs are very large."""
+        runs: list[Run] = []
+        size = 0
+        async with reader.execute(sql, given) as rows:
+            async for row in rows:
+                if size > _PAGE_BYTES:
+                    break
+                runs.append(run_of(row, self._price_usd))
+                size += len(row["spec"])
+        return runs
 
     async def _change(
         self,

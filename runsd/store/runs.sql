@@ -60,6 +60,21 @@ select status, count(*) as runs, min(id) as first, max(id) as last, min(created_
 from runs indexed by runs_by_project where project = :project and id > :before and id < :after
 group by status
 
+-- name: live_runs
+-- Without an index of projects: there are no more live runs than the host has room for.
+select * from runs where phase not in ('queued', 'finished') and project = :project order by id limit :limit
+
+-- name: queued_runs
+-- In the order of claim, as `queue` has it.
+select * from runs where phase = 'queued' and project = :project order by priority desc, id limit :limit
+
+-- name: counts
+select (select count(*) from runs where phase not in ('queued', 'finished') and project = :project) as live,
+    (select count(*) from runs where phase = 'queued' and project = :project) as queued
+
+-- name: names
+select id, name from runs where id in (select value from json_each(:ids)) and project = :project
+
 -- name: many
 select * from runs where id in (select value from json_each(:ids)) order by id
 

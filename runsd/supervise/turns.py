@@ -84,6 +84,17 @@ class Turns:
         ceiling = _ceiling(self._projects.limits(run.project))
         return await self._spent(run.project) or ceiling.holds_back(asks, holds=held(mine), live=len(mine))
 
+    async def used(self, project: str) -> tuple[str, billing.Month] | None:
+        """Return the month (``2026-11``) and what counts for a budget of it; None where there is none."""
+        if not _budget(self._projects.limits(project)):
+            return None
+        month = instant(self._clock()).strftime("%Y-%m")
+        return month, billing.month(
+            await self._attempts.used(project, month),
+            free_vcpu_s=self._prices.free_vcpu_seconds,
+            price_usd=self._prices.price_per_vcpu_second_usd,
+        )
+
     async def _startable(
         self, project: str, queue: Sequence[Waiting], *, most: int, read: int
     ) -> Sequence[Waiting]:
@@ -111,16 +122,8 @@ class Turns:
         return Line(project, queue, held(holding), len(holding), ceiling)
 
     async def _spent(self, project: str) -> str | None:
-        budget = _budget(self._projects.limits(project))
-        if not budget:
-            return None
-        month = instant(self._clock()).strftime("%Y-%m")
-        used = billing.month(
-            await self._attempts.used(project, month),
-            free_vcpu_s=self._prices.free_vcpu_seconds,
-            price_usd=self._prices.price_per_vcpu_second_usd,
-        )
-        return budget.spent(used, month=month)
+        used = await self.used(project)
+        return None if used is None else _budget(self._projects.limits(project)).spent(used[1], month=used[0])
 
 
 def _now_s() -> float:

@@ -1,7 +1,7 @@
 """The queue and the live attempts as the supervising loops see them."""
 
 import pytest
-from runsd_sdk.run import Phase, Reason, Status
+from runsd_sdk.run import Phase, Queue, Reason, Status
 from runsd_sdk.spec import Requests, Resources, Retries
 
 from runsd import admission
@@ -231,3 +231,26 @@ async def test_events_of_one_run_are_its_own(desk: Desk) -> None:
     assert len(await desk.events.after(PROJECT, 0)) == 2
     assert await desk.events.after(PROJECT, 0, run_id="run_none") == []
     assert one.id != other.id
+
+
+async def test_the_queue_is_listed_in_the_order_of_claim_however_much_of_it_is_newer(desk: Desk) -> None:
+    running = await desk.running()
+    starting = await desk.admitted()
+    first, *_ = await desk.submit_all(*({} for _ in range(120)))
+    urgent = await desk.submit(priority=5)
+    queue = await desk.runs.queue(PROJECT, limit=2)
+    assert [run.id for run in queue.running] == [running.id, starting.id]
+    assert [run.id for run in queue.waiting] == [urgent.id, first.id]
+    assert (queue.live, queue.queued) == (2, 121)
+    assert [run.id for run in (await desk.runs.queue(PROJECT, limit=1000)).waiting] == await in_line(
+        desk, 1000
+    )
+    assert await desk.runs.queue("another", limit=2) == Queue(running=[], waiting=[], live=0, queued=0)
+
+
+async def test_names_are_of_the_projects_own_runs(desk: Desk) -> None:
+    named, nameless = [(await desk.submit(name=name)).id for name in ("one", None)]
+    gone = await desk.finished()
+    await desk.runs.forget(PROJECT, gone.id)
+    assert await desk.runs.names(PROJECT, [named, nameless, gone.id]) == {named: "one", nameless: None}
+    assert await desk.runs.names("another", [named]) == {}

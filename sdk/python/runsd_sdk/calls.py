@@ -20,6 +20,7 @@ from runsd_sdk.run import (
     EventList,
     LogEntry,
     Metrics,
+    Queue,
     Run,
     RunAttempts,
     RunBatch,
@@ -608,6 +609,11 @@ def upload(archive: Pieces) -> Call[Source]:
         headers=(("Content-Type", TAR), ("Content-Length", str(archive.size_bytes))),
         read_s=STORED_S,
     )
+
+
+def queue(*, limit: int | None = None) -> Call[Queue]:
+    """Ask what of the project holds the host, and who is next."""
+    return _get("/v1/queue", Queue, _query(limit=limit))
 
 
 def usage(month: str | None = None, *, group_by: str | None = None) -> Call[Usage]:

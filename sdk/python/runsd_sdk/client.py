@@ -24,6 +24,7 @@ from runsd_sdk.run import (
     Event,
     LogEntry,
     Metrics,
+    Queue,
     Run,
     RunAttempts,
     RunList,
@@ -312,6 +313,10 @@ class RunsClient:
         The same files are the same source, which is kept once. Raises InvalidFolder for what cannot be sent.
         """
         return self._driver.run(flows.upload(folder, max_bytes=max_bytes, link=self._link))
+
+    def queue(self, *, limit: int | None = None) -> Queue:
+        """Return what of the project holds the host, and what waits, in the order in which it is taken."""
+        return self._driver.ask(calls.queue(limit=limit))
 
     def usage(self, month: str | None = None, *, group_by: str | None = None) -> Usage:
         """Return a month's usage (``"2026-11"``), grouped by ``day``, ``label:KEY``, ``task`` or ``run``."""

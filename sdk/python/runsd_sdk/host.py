@@ -144,10 +144,22 @@ class Sandboxes(Answer):
     most: int
 
 
+class Spent(Answer):
+    """What counts for a project's budget of a calendar month (UTC): what is billed, and live runs so far.
+
+    ``cost_usd`` is what the month's bill would be, after the free tier.
+    """
+
+    month: str
+    vcpu_seconds: float
+    cost_usd: str
+
+
 class Info(Answer):
     """Who this daemon is and what it may give out; and of a project what it holds and what is waiting.
 
-    ``in_use``, ``queued`` and ``live`` are the project's own; ``free`` is what no run of any project holds.
+    ``in_use``, ``queued``, ``live`` and ``spent`` are the project's own; ``free`` is what no run of any
+    project holds. ``spent`` is None where the project has no budget.
     """
 
     version: str
@@ -161,6 +173,7 @@ class Info(Answer):
     project: str
     queued: int
     live: int
+    spent: Spent | None = None
     usage_source: str
     starts: Starts
     sandboxes: Sandboxes

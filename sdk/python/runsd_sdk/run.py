@@ -206,6 +206,18 @@ class RunList(Answer):
     next_cursor: str | None = None
 
 
+class Queue(Answer):
+    """What of a project holds the host, the oldest first, and what waits, in the order in which it is taken.
+
+    ``live`` and ``queued`` are how many there are; of many only the first are listed.
+    """
+
+    running: list[Run]
+    waiting: list[Run]
+    live: int
+    queued: int
+
+
 class RunBatch(Answer):
     """The runs of an accepted batch, in the order they were asked for."""
 
