@@ -1,52 +1,82 @@
 """The host: what it has and gives, how it is, what runs, and why what waits does so."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
+from aiohttp import web
 from runsd_sdk.host import Health, Info
-from runsd_sdk.run import Phase, Run, RunList, Status, Why
+from runsd_sdk.run import Queue, Run, Why
 
 from runsd.api import runs, system
 from runsd.api.call import Call
 from runsd.errors import Unknown
+from runsd.web import live
 from runsd.web.page import Shown, ask
 
-_MOST = 100
-_MOST_PROJECTS = 50
-_EXPLAINED = 25
+_MOST: Final = 100
+_MOST_PROJECTS: Final = 50
+_EXPLAINED: Final = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A queued run, its place in the line of its project, and why it waits."""
+
+    run: Run
+    place: int
+    why: Why
 
 
 async def index(call: Call) -> Shown:
     """Show the host, and the runs on it of each project that the caller may use, the present one first."""
     since = await call.services.events.last_id()
-    names = [each.name for each in call.services.projects.all() if call.caller.reaches(each.name)]
-    names.sort(key=lambda name: name != call.project)
-    live, more = await _live(call, names[:_MOST_PROJECTS])
-    waiting = [run for run in live if run.phase is Phase.QUEUED]
+    names = _names(call)
+    queues = [
+        await ask(replace(call, project=name), runs.queue, Queue, runs.QueueQuery(limit=_MOST))
+        for name in names[:_MOST_PROJECTS]
+    ]
+    running = [run for queue in queues for run in queue.running][:_MOST]
+    info = await ask(call, system.info, Info)
     return Shown(
         "host.html",
         {
             "since": since,
-            "info": await ask(call, system.info, Info),
+            "info": info,
             "health": await ask(call, system.health, Health),
-            "running": [run for run in live if run.phase is not Phase.QUEUED],
-            "waiting": [(run, await _why(call, run)) for run in waiting[:_EXPLAINED]],
+            "running": running,
+            "live": sum(queue.live for queue in queues),
+            "waiting": await _first(call, queues),
+            "queued": sum(queue.queued for queue in queues),
+            "shared": info.free != info.capacity and len(names) < len(call.services.projects.all()),
             "several": len(names) > 1,
-            "more": more or len(waiting) > _EXPLAINED or len(names) > _MOST_PROJECTS,
+            "left_out": len(names[_MOST_PROJECTS:]),
         },
     )
 
 
-async def _live(call: Call, names: Sequence[str]) -> tuple[list[Run], bool]:
-    """Return what is not over in some projects, and whether there is more; the oldest of each come first."""
-    query, live, more = runs.RunQuery(status=[Status.RUNNING, Status.PENDING], limit=_MOST), [], False
-    for name in names:
-        found = await ask(replace(call, project=name), runs.page, RunList, query)
-        live += found.data[::-1]
-        more = more or found.next_cursor is not None
-        if len(live) >= _MOST:
-            return live, True
-    return live, more
+async def follow(call: Call) -> web.StreamResponse:
+    """Say when a run of a project that the host's page shows has changed, or one has come."""
+    return await live.of_projects(call, _names(call)[:_MOST_PROJECTS])
+
+
+def _names(call: Call) -> list[str]:
+    """Return the projects that the caller may use, the present one first."""
+    names = [each.name for each in call.services.projects.all() if call.caller.reaches(each.name)]
+    return sorted(names, key=lambda name: name != call.project)
+
+
+async def _first(call: Call, queues: Sequence[Queue]) -> list[Waiting]:
+    """Return the first of each line, and why they wait: of many lines fewer of each."""
+    lines = [queue.waiting for queue in queues if queue.waiting]
+    most = max(1, _EXPLAINED // max(1, len(lines)))
+    found = []
+    for line in lines:
+        for place, run in enumerate(line[:most], start=1):
+            why = await _why(call, run)
+            if why is not None:
+                found.append(Waiting(run, place, why))
+    return found
 
 
 async def _why(call: Call, run: Run) -> Why | None:

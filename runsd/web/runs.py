@@ -7,12 +7,12 @@ from itertools import groupby
 from typing import Final
 
 from runsd_sdk.run import BatchState, Run, RunList, Status
-from runsd_sdk.task import TaskList
 
-from runsd.api import runs, tasks
+from runsd.api import runs
 from runsd.api.call import Call
 from runsd.clock import instant
 from runsd.ids import made_us
+from runsd.web import names
 from runsd.web.batches import Place, bands, failures_first
 from runsd.web.filters import Filters
 from runsd.web.page import Shown, ask
@@ -65,7 +65,7 @@ async def index(call: Call) -> Shown:
         "filters": query,
         "chips": query.chips(path),
         "statuses": list(Status),
-        "task_names": await _task_names(call, found.rows),
+        "task_names": await names.of_tasks_of(call, [run for row in found.rows for run in row.runs()]),
         "here": query.here(path, newest if query.cursor else None),
         "first": query.address(path),
         "older": _older(query, path, found.next_cursor, newest),
@@ -110,12 +110,6 @@ async def _batch(call: Call, query: Filters, lot: Sequence[Run]) -> Row:
     if state.last_id in query.open:
         members, _ = await failures_first(call, query, state, Place(), limit=_OPENED)
     return Row(lot[0], state, members, query.toggled(call.request.path, state.last_id))
-
-
-async def _task_names(call: Call, rows: Sequence[Row]) -> dict[str, str]:
-    if not any(run.task for row in rows for run in row.runs()):
-        return {}
-    return {task.id: task.name for task in (await ask(call, tasks.page, TaskList)).data}
 
 
 def _older(query: Filters, path: str, cursor: str | None, newest: str | None) -> str | None:

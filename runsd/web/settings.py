@@ -27,6 +27,7 @@ async def index(call: Call) -> Shown:
             "keys": (await ask(call, keys.page, KeyList)).data,
             "accesses": [access.value for access in KeyAccess],
             "present": present,
+            "repository": present.repository,
             "of_host": call.caller.of_host,
             "every": every.data,
             "is_default": present.name == DEFAULT_PROJECT,

@@ -22,10 +22,10 @@ document.addEventListener("click", async (event) => {
   const field = document.getElementById(button.dataset.copies);
   try {
     await navigator.clipboard.writeText(field.value ?? field.textContent);
+    button.textContent = "Copied";
   } catch { // browsers have no clipboard for pages that come without encryption
     if (field.select) field.select();
     else getSelection().selectAllChildren(field);
-    document.execCommand("copy");
+    button.textContent = document.execCommand("copy") ? "Copied" : "Selected: press Ctrl C";
   }
-  button.textContent = "Copied";
 });
