@@ -36,16 +36,26 @@ PAGES = [
     ("batch", "/p/default/batches/{fold}"),
     ("tasks", "/p/default/tasks"),
     ("task", "/p/default/tasks/{task}"),
+    ("task-versions", "/p/default/tasks/{task}/versions"),
     ("volumes", "/p/default/volumes"),
     ("secrets", "/p/default/secrets"),
     ("webhooks", "/p/default/webhooks"),
+    ("webhook", "/p/default/webhooks/{webhook}"),
+    ("webhook-delivery", "/p/default/webhooks/{webhook}/deliveries/{delivery}"),
     ("usage", "/p/default/usage?by=label&label=team"),
     ("host", "/p/default/host"),
     ("settings", "/p/default/settings"),
     ("audit", "/p/default/audit"),
     ("error", "/p/default/runs?limit=0"),
+    ("runs-none-found", "/p/default/runs?text=nothing-is-called-so"),
 ]
 """What is shown, and where it is; ``{python}`` is the id of what showcase.fill calls so."""
+HOST_PAGES = [
+    ("host-of-all", "/p/default/host"),
+    ("settings-of-host", "/p/default/settings"),
+    ("runs-empty", "/p/staging/runs"),
+]
+"""The same of what an admin of the host sees."""
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
@@ -64,10 +74,13 @@ def main() -> None:
     wanted = tuple(sys.argv[1:]) or ("",)
     folder = Path(tempfile.mkdtemp(prefix="runsd-screenshots-"))
     try:
-        with serving.served(folder, **showcase.SETTINGS) as daemon, RunsClient(daemon.host) as client:
-            shown = showcase.fill(client)
-            key = client.keys.create("screenshots", access="admin").token
-            for picture in pictures(_address(folder / "runsd.log"), key, shown, wanted):
+        with (
+            serving.served(folder, **showcase.SETTINGS) as daemon,
+            RunsClient(daemon.host) as client,
+            showcase.receiving() as receiver,
+        ):
+            shown = showcase.fill(client, receiver)
+            for picture in pictures(_address(folder / "runsd.log"), client, shown, wanted):
                 print(f"{picture.stat().st_size:8,} {picture.name}", flush=True)
             _end(client)
     finally:
@@ -77,9 +90,10 @@ def main() -> None:
         raise packages.CannotDo(f"the pictures have {total:,} bytes together; {MOST_BYTES:,} are the most")
 
 
-def pictures(url: str, key: str, shown: dict[str, str], wanted: tuple[str, ...]) -> Iterator[Path]:
+def pictures(url: str, client: RunsClient, shown: dict[str, str], wanted: tuple[str, ...]) -> Iterator[Path]:
     """Take every wanted page in every look; yield the files."""
     PICTURES.mkdir(exist_ok=True)
+    key = client.keys.create("screenshots", access="admin").token
     with browser.launched() as program:
         for look, options in LOOKS.items():
             context = program.new_context(base_url=url, locale="en-GB", timezone_id="UTC", **options)
@@ -88,11 +102,20 @@ def pictures(url: str, key: str, shown: dict[str, str], wanted: tuple[str, ...])
             if "login".startswith(wanted):
                 yield _taken(page, f"login-{look}")
             _log_in(page, key)
-            for name, path in PAGES:
-                if name.startswith(wanted):
-                    page.goto(path.format_map(shown))
-                    yield _taken(page, f"{name}-{look}")
+            yield from _each(page, PAGES, look, shown, wanted)
+            page.goto(client.login().path)
+            page.wait_for_url("**/p/**")
+            yield from _each(page, HOST_PAGES, look, shown, wanted)
             context.close()
+
+
+def _each(
+    page: Page, pages: list[tuple[str, str]], look: str, shown: dict[str, str], wanted: tuple[str, ...]
+) -> Iterator[Path]:
+    for name, path in pages:
+        if name.startswith(wanted):
+            page.goto(path.format_map(shown))
+            yield _taken(page, f"{name}-{look}")
 
 
 def _log_in(page: Page, key: str) -> None:

@@ -1,10 +1,14 @@
 """A daemon with something of everything, as after a good day: what the screenshots show."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import images
-from runsd_sdk import RunsClient
+from runsd_sdk import ProjectLimits, RunsClient
 
 PROGRAM = Path(__file__).with_name("shown")
 SETTINGS = {
@@ -13,14 +17,46 @@ SETTINGS = {
     "RUNSD_CAPACITY__MEMORY": "2Gi",
     "RUNSD_DEFAULTS__CPU": "250m",
     "RUNSD_DEFAULTS__MEMORY": "64Mi",
+    "RUNSD_WEBHOOKS__ALLOW": "127.0.0.1",
     "RUNSD_BILLING__FREE_VCPU_SECONDS": "2",  # so that bills show what is free, and what is not
 }
 ENDED_S = 120
 LONG = "rebuild-of-all-features-for-every-symbol-of-the-exchange-since-2009-with-a-name-that-is-too-long"
 
 
-def fill(client: RunsClient) -> dict[str, str]:
-    """Make what there is to see; return the ids of what has a page of its own, by what it shows."""
+@contextmanager
+def receiving() -> Iterator[str]:
+    """Lend the address of a receiver of webhooks that takes the second message of each two."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Receiver)
+    thread = threading.Thread(target=server.serve_forever, name="receiver")
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hooks/runs"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    taken = 0
+
+    def do_POST(self) -> None:
+        """Take a message, or say that there is no time for it."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        _Receiver.taken += 1
+        self.send_response(503 if _Receiver.taken % 2 else 204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing on stderr."""
+
+
+def fill(client: RunsClient, receiver: str) -> dict[str, str]:
+    """Make what there is to see; return the ids of what has a page of its own, by what it shows.
+
+    ``receiver`` is told of what becomes of runs.
+    """
     volume = client.volumes.create("features", labels={"team": "research"})
     client.volumes.create("models")
     client.secrets.set("OPENAI_API_KEY", "sk-shown-nowhere")
@@ -28,9 +64,12 @@ def fill(client: RunsClient) -> dict[str, str]:
     client.projects.create("staging")
     client.keys.create("ci", access="write", expires_in_seconds=90 * 86_400)
     client.keys.create("dashboard", access="read")
-    client.webhooks.create("https://example.com/hooks/runs")
+    client.projects.set_limits("default", ProjectLimits(runs=40, memory="2Gi", monthly_vcpu_seconds=3600))
+    webhook = client.webhooks.create(receiver, events=["run.finished"], description="dashboard")
+    client.webhooks.create("https://example.com/alarm", events=["run.finished:failed"], enabled=False)
     shown = _tasks(client) | _ended(client, volume.id) | _under_way(client)
-    return {**shown, "volume": volume.id}
+    first = client.webhooks.deliveries(webhook.id, limit=200).data[-1]
+    return {**shown, "volume": volume.id, "webhook": webhook.id, "delivery": first.id}
 
 
 def _tasks(client: RunsClient) -> dict[str, str]:
@@ -43,6 +82,7 @@ def _tasks(client: RunsClient) -> dict[str, str]:
     client.tasks.pause("cleanup")
     for _ in range(2):
         client.tasks.trigger("nightly-ingest").wait(ENDED_S)
+    client.tasks.edit("nightly-ingest", timeout_seconds=900, retries={"limit": 2})
     return {"task": nightly.id}
 
 

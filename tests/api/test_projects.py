@@ -103,11 +103,14 @@ def test_what_is_listed_and_counted_is_the_projects_own(daemon: Daemon, theirs: 
     assert client.volumes.list() == []
     assert list(client.events()) == []
     assert client.usage().runs == 0
+    queue = client.queue()
+    assert (queue.running, queue.waiting, queue.live, queue.queued) == ([], [], 0, 0)
     info = client.info()
     assert (info.project, info.live, info.queued, info.in_use.cpu_milli) == ("default", 0, 0, 0)
     with RunsClient(f"unix://{daemon.socket}", project="theirs") as other:
         assert {run.id for run in other.iterate()} == {theirs.ids["runs"], theirs.live}
         assert (other.info().live, other.usage().runs) == (1, 1)
+        assert [run.id for run in other.queue().running] == [theirs.live]
         assert {event.project for event in other.events()} == {"theirs"}
     assert daemon.http.get("/v1/runs", params={"project": "theirs"}).json()["data"] != []
     assert daemon.http.get("/v1/usage", params={"project": "theirs"}).json()["runs"] == 1

@@ -83,6 +83,9 @@ def test_a_spent_budget_starts_nothing_more_and_ends_nothing(daemon: Daemon, tea
     held = submit(team, daemon, "true")
     assert going.wait(ENDED_S).status is Status.SUCCEEDED
     assert held.refresh().phase is Phase.QUEUED
+    assert [run.id for run in team.queue().waiting] == [held.id]
+    spent = team.info().spent
+    assert spent is not None and spent.vcpu_seconds >= 0.5 and daemon.client.info().spent is None
     assert "of 0 vCPU-seconds that are its budget of" in team.why(held.id).summary
     daemon.client.projects.set_limits("team", ProjectLimits(monthly_usd="1"))
     assert held.wait(ENDED_S).status is Status.SUCCEEDED

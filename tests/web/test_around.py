@@ -1,14 +1,16 @@
 """Usage, host, settings, audit, and what all pages have in common, in a browser."""
 
 import re
+from calendar import monthrange
+from decimal import Decimal
 
 import pytest
 from playwright.sync_api import Page, expect
-from runsd_sdk import RunsClient
+from runsd_sdk import Forbidden, GitSource, ProjectLimits, RunsClient
 
 from tests.daemon.harness import ENDED_S
 from tests.web.axe import axe
-from tests.web.conftest import OpenPage
+from tests.web.conftest import OpenPage, ServeWeb
 from tests.web.site import Site, log_in
 from tests.web.watch import Watch
 
@@ -18,9 +20,8 @@ HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>\u202e'
 
 def test_usage_says_what_the_api_says(inside: Page, web: Site) -> None:
     labels = {"team": HOSTILE}
-    run = web.daemon.submit("true", labels=labels).wait(ENDED_S)
+    web.daemon.submit("true", labels=labels).wait(ENDED_S)
     usage = web.daemon.client.usage(group_by="label:team")
-    assert usage.groups is not None
     inside.goto("/p/default/usage?by=label&label=team")
     expect(inside.get_by_role("heading", name=f"Usage in {usage.month}")).to_be_visible()
     expect(inside.get_by_role("link", name=HOSTILE)).to_be_visible()
@@ -28,37 +29,123 @@ def test_usage_says_what_the_api_says(inside: Page, web: Site) -> None:
     with inside.expect_download() as download:
         inside.get_by_role("link", name="CSV").click()
     assert download.value.path().read_text() == web.daemon.client.usage_csv(group_by="label:team")
-    assert run.id
     axe(inside)
 
 
-def test_host_follows_what_runs_and_says_why_the_rest_waits(inside: Page, web: Site) -> None:
+def test_a_bill_grows_while_one_looks_and_says_whose_it_is_and_of_how_much(
+    serve_web: ServeWeb, open_page: OpenPage
+) -> None:
+    prices = {"FREE_VCPU_SECONDS": "1", "PRICE_PER_VCPU_SECOND_USD": "1"}
+    with serve_web(**{f"RUNSD_BILLING__{name}": value for name, value in prices.items()}) as billed:
+        client = billed.daemon.client
+        page = open_page(billed)
+        log_in(page, billed)
+        page.goto("/p/default/usage")
+        expect(page.get_by_text("Nothing was used in")).to_be_visible()
+        expect(page.get_by_text("the project may use the whole host")).to_be_visible()
+
+        two = {"resources": {"requests": {"cpu": "2", "memory": "32Mi"}}}
+        client.tasks.create("nightly", **billed.daemon.spec("sleep", "1", name="of-the-night", **two))
+        run = client.tasks.trigger("nightly")
+        run.wait(ENDED_S)
+        (day, *_) = client.usage(group_by="day").groups or ()
+        bill = client.usage(group_by="task")
+        assert 2 < bill.vcpu_seconds < 1000  # as long as that it says them with three digits
+        card(page, "To pay", f"${Decimal(bill.cost_usd):,.2f}")
+        card(page, "Used", f"{bill.vcpu_seconds:.3g}vCPU-seconds of 1 runs")
+        card(page, "Free tier", "1of 1 free")
+        expect(page.get_by_role("row", name=re.compile("^nightly .* 1$"))).to_be_visible()
+        bars = page.locator("#days rect")
+        expect(bars).to_have_count(monthrange(*map(int, bill.month.split("-")))[1])
+        expect(bars.filter(has_text=day.key)).to_contain_text(f"{day.vcpu_seconds:.3g} vCPU-seconds")
+        assert float(bars.filter(has_text=day.key).get_attribute("height") or 0) > 0
+
+        client.projects.set_limits("default", ProjectLimits(runs=3, monthly_usd="500"))
+        page.get_by_label("Group by").select_option("run")
+        page.get_by_role("button", name="Show").click()
+        expect(
+            page.get_by_role("row", name=re.compile(r"Budget of the month \$\d.* of \$500.00"))
+        ).to_be_visible()
+        expect(page.get_by_role("row", name="Live runs 0 of 3")).to_be_visible()
+        expect(page.locator("#groups").get_by_role("link", name="of-the-night")).to_be_visible()
+        axe(page)
+        client.delete(run.id)
+        client.tasks.delete("nightly")
+        page.reload()
+        expect(page.locator("#groups")).to_contain_text(f"{run.id} (deleted)")
+        page.goto("/p/default/usage?by=task")
+        expect(page.locator("#groups")).to_contain_text("(deleted)")
+        expect(page.locator("#groups a")).to_have_count(0)
+
+        page.locator("a[rel=prev]").click()
+        expect(page.get_by_role("heading", level=1)).not_to_have_text(f"Usage in {bill.month}")
+        expect(page.get_by_text("Nothing was used in")).to_be_visible()
+        expect(page.get_by_role("heading", name="Limits")).to_have_count(0)
+
+
+def card(page: Page, name: str, said: str) -> None:
+    """See to it that a card says so, whatever the space between its words."""
+    found = page.locator("section.card").filter(has=page.get_by_role("heading", name=name, exact=True))
+    expect(found).to_have_text(re.compile(r"\s*".join(map(re.escape, said.replace(" ", "")))))
+
+
+def test_the_host_is_as_the_api_says(inside: Page, web: Site) -> None:
+    info, health = web.daemon.client.info(), web.daemon.client.health()
     inside.goto("/p/default/host")
-    memory = web.daemon.client.info().largest_run.memory_bytes
+    card(inside, "Cores", f"{info.free.cpu_milli / 1000:g} of {info.capacity.cpu_milli / 1000:g} free")
+    memory = [f"{each.memory_bytes / 2**30:.1f} GiB" for each in (info.free, info.capacity)]
+    card(inside, "Memory", " of ".join(memory) + " free")
+    for disk in health.disks:
+        expect(inside.locator("section.card").filter(has_text=disk.path)).to_contain_text("free")
+    facts = inside.locator("dl.facts")
+    expect(facts).to_contain_text(f"Docker {health.engine.version} (API {health.engine.api_version})")
+    expect(facts).to_contain_text(f"at most {info.sandboxes.most} ready for each kind of network")
+    expect(facts).to_contain_text(f"{info.largest_run.cpu_milli / 1000:g} cores, ")
+    expect(facts).to_contain_text(info.instance)
+
+
+def test_host_follows_what_runs_and_says_who_is_next_however_many_wait(inside: Page, web: Site) -> None:
+    inside.goto("/p/default/host")
+    client = web.daemon.client
+    memory = client.info().largest_run.memory_bytes
     big = {"resources": {"requests": {"cpu": "100m", "memory": memory}}, "stop_grace_seconds": 0}
-    first = web.daemon.submit("sleep", "600", name="first-of-two", **big)
-    second = web.daemon.submit("sleep", "600", name="second-of-two", **big)
-    running = inside.locator("table").first
-    expect(running.get_by_role("row", name=re.compile("running.*first-of-two"))).to_be_visible()
-    expect(inside.get_by_role("row", name=re.compile("second-of-two.*it waits for"))).to_be_visible()
+    first = web.daemon.submit("sleep", "600", name="first-of-all", **big)
+    running, waiting = inside.locator("#running tbody tr"), inside.locator("#waiting tbody tr")
+    expect(running).to_have_text(re.compile("running.*first-of-all"))
+    later = client.create_batch([web.daemon.spec("true", name=f"later-{n}", **big) for n in range(120)])
+    urgent = web.daemon.submit("sleep", "600", name=HOSTILE, priority=5, **big)
+    expect(inside.get_by_role("heading", name="Waiting (121)")).to_be_visible()
+    expect(running).to_have_text(re.compile("running.*first-of-all"))
+    expect(waiting).to_have_count(25)
+    expect(waiting.nth(0)).to_contain_text(HOSTILE)
+    expect(waiting.nth(1)).to_have_text(re.compile("^2.*later-0.*it waits for.*1 run is ahead of it"))
+    expect(inside.locator("img, main script")).to_have_count(0)
     axe(inside)
     first.cancel()
-    expect(running.get_by_role("row", name=re.compile("running.*second-of-two"))).to_be_visible()
-    second.cancel()
+    expect(running).to_contain_text(HOSTILE)
+    for run in later:
+        run.cancel()
+    urgent.cancel()
     expect(inside.get_by_text("Nothing runs here")).to_be_visible()
+    expect(inside.get_by_text("No run waits.")).to_be_visible()
 
 
-def test_keys_are_made_shown_once_and_deleted(inside: Page, web: Site, open_page: OpenPage) -> None:
+def test_keys_are_made_shown_once_and_deleted(inside: Page, web: Site) -> None:
+    inside.add_init_script("delete Navigator.prototype.clipboard")  # as over http from another host
     inside.goto("/p/default/settings")
     inside.get_by_label("Name", exact=True).fill(HOSTILE[:-1])
-    inside.get_by_label("May").select_option("read")
+    inside.get_by_label("Access").select_option("read")
     axe(inside)
-    inside.get_by_role("button", name="Make a key").click()
+    inside.get_by_role("button", name="Create key").click()
     dialog = inside.get_by_role("dialog", name="Your new key")
-    token = dialog.locator("pre").inner_text()
+    token = dialog.get_by_label("Key").input_value()
+    dialog.get_by_role("button", name="Copy").click()
+    expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
     with RunsClient(web.url, api_key=token) as client:
         assert client.info().project == "default"
-    dialog.get_by_role("button", name="Done").click()
+        with pytest.raises(Forbidden):
+            client.secrets.set("MINE", "x")
+    dialog.get_by_role("button", name="I have it").click()
     row = inside.get_by_role("row", name=re.compile("onerror.*read"))
     expect(row).to_be_visible()
     assert token not in inside.content()
@@ -67,7 +154,19 @@ def test_keys_are_made_shown_once_and_deleted(inside: Page, web: Site, open_page
     expect(row).to_have_count(0)
     inside.goto("/p/default/audit?action=key")
     expect(inside.get_by_role("row", name=re.compile("key.delete")).first).to_be_visible()
+    expect(inside.locator("nav a[aria-current]")).to_have_text("Settings")
     axe(inside)
+    inside.get_by_label("What").fill("secret")
+    inside.get_by_role("button", name="Show").click()
+    expect(inside.get_by_role("row", name=re.compile("secret.set")).first).to_be_visible()
+    who = inside.get_by_label("Who")
+    who.press("Control+v")
+    expect(who).to_have_value(token)
+    who.fill(HOSTILE)
+    inside.get_by_role("button", name="Show").click()
+    expect(inside.get_by_text("No entries")).to_be_visible()
+    expect(who).to_have_value(HOSTILE)
+    expect(inside.locator("img, main script")).to_have_count(0)
 
 
 def test_host_admins_make_projects_and_limit_them(page: Page, web: Site, watch: Watch) -> None:
@@ -76,10 +175,10 @@ def test_host_admins_make_projects_and_limit_them(page: Page, web: Site, watch: 
     page.wait_for_url("**/p/default/runs")
     page.goto("/p/default/settings")
     page.get_by_label("Name", exact=True).nth(1).fill("Team A")
-    page.get_by_role("button", name="Make a project").click()
+    page.get_by_role("button", name="Create project").click()
     expect(page.locator(".field-error")).to_contain_text("pattern")
     page.get_by_label("Name", exact=True).nth(1).fill("team-a")
-    page.get_by_role("button", name="Make a project").click()
+    page.get_by_role("button", name="Create project").click()
     page.wait_for_url("**/p/team-a/settings")
     page.get_by_label("Runs at once").fill("3")
     page.get_by_label("Cores at once").fill("many")
@@ -92,6 +191,18 @@ def test_host_admins_make_projects_and_limit_them(page: Page, web: Site, watch: 
     project = web.daemon.client.projects.get("team-a")
     assert (project.limits.runs, project.limits.cpu_milli, project.limits.memory) == (3, 1500, None)
     axe(page)
+    page.get_by_label("Branch").fill("main")
+    page.get_by_role("button", name="Set repository").click()
+    expect(page.locator(".field-error")).to_contain_text("required")
+    for url, ref in (("https://example.com/team/code.git", "main"), ("", "")):
+        page.get_by_label("URL").fill(url)
+        page.get_by_label("Branch").fill(ref)
+        with page.expect_navigation():
+            page.get_by_role("button", name="Set repository").click()
+        expect(page.get_by_label("URL")).to_have_value(url)
+        repository = web.daemon.client.projects.get("team-a").repository
+        assert repository == (GitSource(url=url, ref=ref) if url else None)
+    assert web.daemon.client.projects.get("team-a").limits.runs == 3
     row = page.get_by_role("row", name=re.compile("team-a"))
     row.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Yes").click()

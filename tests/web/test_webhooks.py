@@ -1,15 +1,19 @@
 """Outgoing webhooks in a browser: made, tried, seen to fail, sent again."""
 
+import json
 import re
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.daemon.harness import ENDED_S
 from tests.web.axe import axe
 from tests.web.conftest import OpenPage, ServeWeb
 from tests.web.site import Site, log_in
 from tests.webhooks.receiver import Receiver, receiving, says
+
+HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>\u202e'
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def test_a_webhook_is_made_tried_sent_again_and_deleted(
     page.get_by_label("Description").fill("<script>alert(1)</script>")
     page.get_by_label("run.submitted").check()
     axe(page)
-    page.get_by_role("button", name="Make the webhook").click()
+    page.get_by_role("button", name="Create webhook").click()
     secret = told(page, "The webhook's secret")
     page.get_by_role("link", name=receiver.url).click()
     assert secret not in page.content()
@@ -57,6 +61,17 @@ def test_a_webhook_is_made_tried_sent_again_and_deleted(
     expect(page.get_by_role("row")).to_have_text([re.compile("Answer"), re.compile("418"), re.compile("204")])
     expect(page.get_by_label("The body that is sent")).to_contain_text('"type": "webhook.test"')
     axe(page)
+    page.go_back()
+
+    allowing.daemon.submit("true", name=HOSTILE).wait(ENDED_S)
+    expect(deliveries).to_have_count(4)  # a submitted run, and its end
+    expect(deliveries.filter(has_text="delivered")).to_have_count(4)
+    page.get_by_role("link", name="run.finished").click()
+    expect(page.get_by_label("The body that is sent")).to_contain_text(
+        json.dumps(HOSTILE, ensure_ascii=False)
+    )
+    expect(page.locator("img, main script")).to_have_count(0)
+    expect(page.locator("nav a[aria-current]")).to_have_text("Webhooks")
     page.go_back()
 
     page.get_by_role("button", name="Change the secret").click()
