@@ -33,10 +33,10 @@ def test_what_is_had_is_told_in_the_units_of_its_limit() -> None:
     limits = ProjectLimits(
         runs=4, cpu="2", memory="1Gi", queued=0, monthly_vcpu_seconds=1000, monthly_usd="12.50"
     )
-    spent = Spent(month="2026-11", vcpu_seconds=999.5, cost_usd="0.04")
+    spent = Spent(month="2026-11", vcpu_seconds=12.5, cost_usd="0.04")
     assert [(limit.name, limit.said, limit.reached) for limit in shares(limits, info(spent))] == [
         ("Budget of the month", "$0.040 of $12.50", False),
-        ("vCPU-seconds of the month", "1,000 of 1,000", False),
+        ("vCPU-seconds of the month", "12.5 of 1,000", False),
         ("Live runs", "3 of 4", False),
         ("Cores in use", "1.5 of 2", False),
         ("Memory in use", "512.0 MiB of 1.0 GiB", False),
