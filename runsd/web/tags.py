@@ -5,7 +5,6 @@ A tag stands for what is shown, so that nothing is missed before the page listen
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from hashlib import blake2b
 from typing import Annotated, Final
 
@@ -38,8 +37,10 @@ async def follow(call: Call, look: Look, *topics: str) -> web.StreamResponse:
     """Say when ``look`` answers something else than what is shown; signals of the topics have it look."""
     await look()  # what is not there any more is refused before anything is streamed
     async with streaming(call, SSE) as out:
-        with suppress(Unknown):  # it was deleted meanwhile: who connects anew is told so
+        try:
             await _tell(call, out, look, topics)
+        except Unknown:  # it was deleted: nothing will follow
+            await out.end()
     return out.response
 
 

@@ -30,7 +30,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def test_a_webhook_is_made_tried_sent_again_and_deleted(
-    open_page: OpenPage, allowing: Site, receiver: Receiver
+    allowing: Site, receiver: Receiver, open_page: OpenPage
 ) -> None:
     page = open_page(allowing)
     log_in(page, allowing)
@@ -82,7 +82,7 @@ def test_a_webhook_is_made_tried_sent_again_and_deleted(
     expect(page.get_by_role("button", name="Enable")).to_be_visible()
     page.get_by_text("Change or delete").click()
     page.get_by_label("Description").fill("")
-    page.get_by_label("run.submitted").uncheck()
+    page.get_by_role("checkbox", name="run.submitted").uncheck()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("<script>")).to_be_hidden()
     (webhook,) = allowing.daemon.client.webhooks.list()
