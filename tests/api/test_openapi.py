@@ -174,7 +174,14 @@ def test_every_operation_answers_as_the_document_says(call: Checked) -> None:
         call("GET", path)
     call("DELETE", f"/v1/keys/{key['id']}")
     call("POST", "/v1/logins")
-    for path in ("/v1/volumes", f"/v1/volumes/{volume['id']}", "/v1/health", "/v1/info", "/metrics"):
+    for path in (
+        "/v1/volumes",
+        f"/v1/volumes/{volume['id']}",
+        "/v1/health",
+        "/v1/info",
+        "/v1/queue",
+        "/metrics",
+    ):
         call("GET", path)
     for _ in range(2):
         task = call(
