@@ -24,6 +24,7 @@ from runsd.store.listing import RunFilter
 from runsd.store.pages import Pages
 from runsd.store.programs import inherit_lock
 from runsd.store.projects import require_project, require_room
+from runsd.store.queue import queue_of
 from runsd.store.rows import attempt_of, batch_of, fresh_run, run_of
 from runsd.store.secrets import give_secrets
 from runsd.store.volumes import resolve_mounts
@@ -159,12 +160,7 @@ class Runs:
 
     async def queue(self, project: str, *, limit: int) -> Queue:
         """Return what of a project is live, and what waits in the order of claim; ``limit`` of each."""
-        given = {"project": project, "limit": limit}
-        async with self._db.reading() as reader:
-            running = await self._first(reader, SQL["live_runs"], given)
-            waiting = await self._first(reader, SQL["queued_runs"], given)
-            (counts,) = await reader.execute_fetchall(SQL["counts"], given)
-        return Queue(running=running, waiting=waiting, live=counts["live"], queued=counts["queued"])
+        return await queue_of(self._db, project, limit=limit, price_usd=self._price_usd)
 
     async def names(self, project: str, ids: Iterable[str]) -> dict[str, str | None]:
         """Return what those of some runs are called that a project still has."""
@@ -296,18 +292,6 @@ class Runs:
             "hostname": self._hostname,
             "source_commit": origin.kept.commit,
         }
-
-    async def _first(self, reader: aiosqlite.Connection, sql: str, given: Mapping[str, Any]) -> list[Run]:
-        """Return the runs of a query, fewer where their specs are very large."""
-        runs: list[Run] = []
-        size = 0
-        async with reader.execute(sql, given) as rows:
-            async for row in rows:
-                if size > _PAGE_BYTES:
-                    break
-                runs.append(run_of(row, self._price_usd))
-                size += len(row["spec"])
-        return runs
 
     async def _change(
         self,
