@@ -40,7 +40,7 @@ PAGES = [
     ("volumes", "/p/default/volumes"),
     ("secrets", "/p/default/secrets"),
     ("webhooks", "/p/default/webhooks"),
-    ("webhook", "/p/default/webhooks/{webhook}"),
+    ("webhook", "/p/default/webhooks/{webhook}?limit=8"),
     ("webhook-delivery", "/p/default/webhooks/{webhook}/deliveries/{delivery}"),
     ("usage", "/p/default/usage?by=label&label=team"),
     ("host", "/p/default/host"),
