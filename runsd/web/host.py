@@ -9,8 +9,9 @@ from runsd_sdk.host import Health, Info
 from runsd_sdk.run import Queue, Run, Why
 
 from runsd.api import runs, system
+from runsd.api.app import CALLERS
 from runsd.api.call import Call
-from runsd.errors import Unknown
+from runsd.errors import Unidentified, Unknown
 from runsd.web import live
 from runsd.web.page import Shown, ask
 
@@ -57,7 +58,15 @@ async def index(call: Call) -> Shown:
 
 async def follow(call: Call) -> web.StreamResponse:
     """Say when a run of a project that the host's page shows has changed, or one has come."""
-    return await live.of_projects(call, _names(call)[:_MOST_PROJECTS])
+    callers = call.request.app[CALLERS]
+
+    def shown() -> Sequence[str]:
+        try:
+            return _names(replace(call, caller=callers.visitor(call.request)))[:_MOST_PROJECTS]
+        except (Unidentified, ConnectionError):  # its session is over, or it has left
+            return ()
+
+    return await live.of_projects(call, shown)
 
 
 def _names(call: Call) -> list[str]:

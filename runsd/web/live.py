@@ -5,7 +5,7 @@ together are told as one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Final
 
 from aiohttp import web
@@ -27,13 +27,16 @@ class LiveQuery(Query):
 
 async def of_runs(call: Call) -> web.StreamResponse:
     """Say when a run of the project has changed, or one has come."""
-    return await of_projects(call, [call.project])
+    return await of_projects(call, lambda: [call.project])
 
 
 async def of_projects(
-    call: Call, projects: Sequence[str], *, apart_s: float = _APART_S
+    call: Call, projects: Callable[[], Sequence[str]], *, apart_s: float = _APART_S
 ) -> web.StreamResponse:
-    """Say when a run of these projects has changed, or one has come; not twice within ``apart_s``."""
+    """Say when a run of these projects has changed, or one has come; not twice within ``apart_s``.
+
+    Each time ``projects`` is asked anew which they are: one may have come, or be shut to the caller by now.
+    """
     async with streaming(call, SSE) as out:
         async for newest in _news(call, projects, apart_s):
             if newest is None:
@@ -50,12 +53,14 @@ def newest_known(call: Call) -> int:
     return int(seen) if seen.isascii() and seen.isdecimal() and len(seen) < 19 else query.since
 
 
-async def _news(call: Call, projects: Sequence[str], apart_s: float) -> AsyncIterator[int | None]:
+async def _news(
+    call: Call, projects: Callable[[], Sequence[str]], apart_s: float
+) -> AsyncIterator[int | None]:
     """Yield the id of the newest event where there are new ones, and None where none has come for long."""
     services, after = call.services, newest_known(call)
     with services.signals.listening("events", "draining") as changed:
         while not services.draining.is_set():
-            found = [await services.events.newest(project, after=after) for project in projects]
+            found = [await services.events.newest(project, after=after) for project in projects()]
             newest = max((id for id in found if id is not None), default=None)
             if newest is not None:
                 after = newest

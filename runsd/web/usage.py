@@ -76,7 +76,7 @@ async def month(call: Call) -> Shown:
 
 async def follow(call: Call) -> web.StreamResponse:
     """Say when something may have been used, a few seconds apart."""
-    return await live.of_projects(call, [call.project], apart_s=_APART_S)
+    return await live.of_projects(call, lambda: [call.project], apart_s=_APART_S)
 
 
 async def table(call: Call) -> web.Response:
