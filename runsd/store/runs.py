@@ -8,8 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
-from runsd_sdk.run import BatchState, Run, RunAttempt, RunList, Queue
+from runsd_sdk.run import BatchState, Queue, Run, RunAttempt, RunList
 from runsd_sdk.spec import RunSpec
 
 from runsd import acts
