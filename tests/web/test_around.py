@@ -107,7 +107,7 @@ def test_the_host_is_as_the_api_says(inside: Page, web: Site) -> None:
     card(inside, "Memory", " of ".join(memory) + " free")
     for disk in health.disks:
         expect(inside.locator("section.card").filter(has_text=disk.path)).to_contain_text("free")
-    facts = inside.locator("dl.facts")
+    facts = inside.locator("main dl.facts")
     expect(facts).to_contain_text(f"Docker {health.engine.version} (API {health.engine.api_version})")
     expect(facts).to_contain_text(f"at most {info.sandboxes.most} ready for each kind of network")
     expect(facts).to_contain_text(f"{info.largest_run.cpu_milli / 1000:g} cores, ")

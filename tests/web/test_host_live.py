@@ -13,7 +13,8 @@ def test_a_stream_tells_of_projects_that_come_and_of_none_that_was_shut_meanwhil
     daemon, client = web.daemon, web.daemon.client
     client.projects.create("elsewhere")
     ((_, login),) = member.ask(daemon, ("POST", "/v1/logins", None, {}))
-    with httpx2.Client(base_url=web.url, timeout=60) as browser:
+    typed = {"Sec-Fetch-Site": "none"}
+    with httpx2.Client(base_url=web.url, headers=typed, timeout=60) as browser:
         browser.get(login["path"]).raise_for_status()
         with browser.stream("GET", "/p/default/host/live", params={"since": ran(daemon, "default")}) as live:
             told = (int(line.removeprefix("id: ")) for line in live.iter_lines() if line.startswith("id: "))

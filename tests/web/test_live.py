@@ -128,7 +128,7 @@ def test_what_was_asked_for_and_not_answered_is_done_once(inside: Page, web: Sit
 
     inside.route("**/rerun", lose, times=1)
     inside.goto(f"/p/default/runs/{before.id}")
-    again = inside.get_by_role("button", name="Run again as it was")
+    again = inside.get_by_role("button", name="Run again", exact=True)
     again.click()
     expect(inside.locator("#toasts")).to_contain_text("runsd cannot be reached")
     made = web.daemon.client.list(limit=1).data[0]
