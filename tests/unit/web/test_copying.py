@@ -21,7 +21,8 @@ from runsd_sdk import fields
 from runsd_sdk.spec import RunSpec
 
 from runsd.cli import runs
-from runsd.web.copying import copied, said
+from runsd.web.copying import copied
+from runsd.web.said import said
 from tests.unit.sdk.answers import run_json
 
 HOSTILE = """it's "$HOME" `id` $(id) \\ ; & | > < * ? ! # ~ \u202e\x1b[31m <b>"""
@@ -73,6 +74,7 @@ COMMON = {
     "workdir": PATH,
     "user": st.sampled_from(["1000", "a:b"]),
     "network": st.sampled_from(["bridge", "none", "mine"]),
+    "runtime": st.sampled_from(["runsc", "io.containerd.kata.v2"]),
     "pullPolicy": st.sampled_from(["missing", "always"]),
     "priority": st.integers(-2, 2),
     "shmSize": st.sampled_from(["64Mi", 2**20]),
@@ -102,6 +104,11 @@ PYTHON = st.fixed_dictionaries({"entrypoint": ENTRY}, optional={
 })  # fmt: skip
 IMAGES = st.fixed_dictionaries({"image": IMAGE}, optional={"command": ARGS, "args": ARGS, **COMMON})
 PROGRAMS = st.fixed_dictionaries({"python": PYTHON}, optional={"image": IMAGE, "source": SOURCE, **COMMON})
+
+
+def test_every_field_that_a_run_may_have_is_tried() -> None:
+    fields = {field.alias or name for name, field in RunSpec.model_fields.items()}
+    assert fields == {"image", "command", "args", "python", "source", *COMMON}
 
 
 @st.composite
