@@ -104,14 +104,14 @@ async def rerun(call: Call) -> Reply:
 async def rerun_batch(call: Call) -> Reply:
     """Run up to 1,000 runs again as they were, all or none; the new ones are a batch."""
     again: list[tuple[RunSpec, Origin]] = []
-    size = 0
-    for id in dict.fromkeys(call.body.runs):
+    ids = dict.fromkeys(call.body.runs)
+    size = await call.services.runs.payload_bytes(ids)
+    for id in ids:
         again.append(_again(call, await call.services.runs.get(call.project, id), {}))
         size += len(again[-1][0].model_dump_json())
         if size > MOST_AGAIN_BYTES:
-            raise TooLarge(
-                f"cannot run these again: they say more than {MOST_AGAIN_BYTES:,} bytes; name fewer"
-            )
+            said = f"with what hooks brought them they are more than {MOST_AGAIN_BYTES:,} bytes; name fewer"
+            raise TooLarge(f"cannot run these again: {said}")
     specs = await call.services.acceptance.batch(call.project, [spec for spec, _ in again])
     submission = Submission(
         call.project, specs, call.idempotency_key, call.fingerprint(call.body.wire()),

@@ -225,6 +225,11 @@ class Runs:
         if not run.status.terminal or not await self._db.write(job, Step.FORGET):
             raise Conflicting(f"cannot delete {id}: it is {run.status}; cancel it first")
 
+    async def payload_bytes(self, ids: Iterable[str]) -> int:
+        """Return how much has come with hooks for some runs, which runs that are made of them take over."""
+        rows = await self._db.all(SQL["payload_bytes"], {"ids": json.dumps(list(ids))})
+        return sum(row["size"] for row in rows)
+
     def insert(self, db: sqlite3.Connection, submission: Submission, now: int) -> list[Run]:
         """Accept all runs of a submission inside somebody else's transaction. Raises Refused."""
         require_project(db, submission.project)
@@ -234,19 +239,20 @@ class Runs:
         origins = submission.origins or [Origin(submission.rerun_of, submission.kept, submission.task)] * len(
             specs
         )
-        payloads = [_payload(db, submission, origin) for origin in origins]
+        payloads = [_has_payload(db, submission, origin) for origin in origins]
         rows = [
-            {**self._row(id, spec, submission, origin, now), "has_payload": int(payload is not None)}
-            for id, spec, origin, payload in zip(ids, specs, origins, payloads, strict=True)
+            self._row(id, spec, submission, origin, now) | {"has_payload": has}
+            for id, spec, origin, has in zip(ids, specs, origins, payloads, strict=True)
         ]
         db.executemany(SQL["insert"], rows)
-        came = [
-            {"id": id, "body": payload.body, "headers": json.dumps(payload.headers)}
-            for id, payload in zip(ids, payloads, strict=True)
-            if payload is not None
+        if submission.payload is not None:
+            came = {"body": submission.payload.body, "headers": json.dumps(submission.payload.headers)}
+            db.executemany(SQL["insert_payload"], [{"id": id, **came} for id in ids])
+        again = [
+            {"id": row["id"], "of": row["rerun_of"]} for row in rows if row["rerun_of"] and row["has_payload"]
         ]
-        if came:
-            db.executemany(SQL["insert_payload"], came)
+        if again:
+            db.executemany(SQL["keep_payload"], again)
         acts.about(submission.project, *ids)
         pairs = list(zip(ids, specs, strict=True))
         labels = [{"run_id": i, "key": k, "value": v} for i, s in pairs for k, v in s.labels.items()]
@@ -317,12 +323,10 @@ class Runs:
         return changed
 
 
-def _payload(db: sqlite3.Connection, submission: Submission, origin: Origin) -> Payload | None:
+def _has_payload(db: sqlite3.Connection, submission: Submission, origin: Origin) -> int:
     if origin.rerun_of is None:
-        return submission.payload
-    for row in db.execute(SQL["payload"], {"id": origin.rerun_of}).fetchall():
-        return Payload(bytes(row["body"]), json.loads(row["headers"]))
-    return None
+        return int(submission.payload is not None)
+    return len(db.execute(SQL["payload_bytes"], {"ids": json.dumps([origin.rerun_of])}).fetchall())
 
 
 def _key(submission: Submission) -> Key | None:

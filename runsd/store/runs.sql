@@ -12,8 +12,12 @@ insert into runs (
 -- name: insert_payload
 insert into run_payloads (run_id, body, headers) values (:id, :body, :headers)
 
--- name: payload
-select body, headers from run_payloads where run_id = :id
+-- name: keep_payload
+insert into run_payloads (run_id, body, headers)
+select :id, body, headers from run_payloads where run_id = :of
+
+-- name: payload_bytes
+select length(body) as size from run_payloads where run_id in (select value from json_each(:ids))
 
 -- name: insert_label
 insert into run_labels (project, key, value, run_id) select project, :key, :value, id from runs where id = :run_id

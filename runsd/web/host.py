@@ -33,9 +33,9 @@ async def index(call: Call) -> Shown:
     """Show the host, and the runs on it of each project that the caller may use, the present one first."""
     since = await call.services.events.last_id()
     names = _names(call)
+    each = runs.QueueQuery(limit=max(_EXPLAINED, _MOST // len(names)))
     queues = [
-        await ask(replace(call, project=name), runs.queue, Queue, runs.QueueQuery(limit=_MOST))
-        for name in names[:_MOST_PROJECTS]
+        await ask(replace(call, project=name), runs.queue, Queue, each) for name in names[:_MOST_PROJECTS]
     ]
     running = [run for queue in queues for run in queue.running][:_MOST]
     info = await ask(call, system.info, Info)

@@ -6,12 +6,14 @@ together are told as one.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Final
 
 from aiohttp import web
 from pydantic import Field
 
 from runsd.api.call import Call, Query
+from runsd.api.services import Services
 from runsd.api.streams import KEEP_ALIVE_S, SSE, Item, streaming
 from runsd.signals import woken
 
@@ -65,6 +67,13 @@ async def _news(
             if newest is not None:
                 after = newest
                 yield newest
-                await asyncio.sleep(apart_s)
-            elif not await woken(changed, KEEP_ALIVE_S):
+            await apart(services, apart_s)  # also where nothing was found: what is heard may be of others
+            if not await woken(changed, KEEP_ALIVE_S):
                 yield None
+
+
+async def apart(services: Services, seconds: float) -> None:
+    """Let some time pass, unless the daemon is about to stop."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await services.draining.wait()

@@ -8,11 +8,12 @@ from urllib.parse import quote, urlsplit
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from pydantic import ConfigDict
 
 from runsd.access import Caller, project_of, require
 from runsd.api import browsers
 from runsd.api.app import CALLERS
-from runsd.api.call import Call, decode_query
+from runsd.api.call import Call, Query, decode_query
 from runsd.api.problems import Invalid, problem_of
 from runsd.api.services import Services
 from runsd.errors import RunsdError, Unidentified, Unknown
@@ -75,7 +76,7 @@ def serving(page: Page, services: Services) -> Serve:
 
 def astray(services: Services) -> Middleware:
     """Return what shows a page, with the way back, to browsers that ask for what is nowhere."""
-    serve = serving(Page("", _nowhere), services)
+    serve = serving(Page("", _nowhere, query=_AnyQuery), services)
 
     @web.middleware
     async def show(request: web.Request, handler: Serve) -> web.StreamResponse:
@@ -86,6 +87,12 @@ def astray(services: Services) -> Middleware:
         return await serve(request)
 
     return show
+
+
+class _AnyQuery(Query):
+    """Whatever stands behind an address that is nowhere."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 async def _nowhere(call: Call) -> Shown:

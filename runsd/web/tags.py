@@ -3,7 +3,6 @@
 A tag stands for what is shown, so that nothing is missed before the page listens, or while it cannot.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
 from typing import Annotated, Final
@@ -16,6 +15,7 @@ from runsd.api.call import Call, Query
 from runsd.api.streams import KEEP_ALIVE_S, SSE, Item, Streamed, streaming
 from runsd.errors import Unknown
 from runsd.signals import woken
+from runsd.web.live import apart
 
 _APART_S: Final = 0.5
 Look = Callable[[], Awaitable[Sequence[Answer]]]
@@ -39,7 +39,8 @@ async def follow(call: Call, look: Look, *topics: str) -> web.StreamResponse:
     async with streaming(call, SSE) as out:
         try:
             await _tell(call, out, look, topics)
-        except Unknown:  # it was deleted: nothing will follow
+        except Unknown:  # it was deleted: nothing will follow, and the page says so when it looks
+            await out.items([Item("", "changed", "{}")])
             await out.end()
     return out.response
 
@@ -54,6 +55,6 @@ async def _tell(call: Call, out: Streamed, look: Look, topics: Sequence[str]) ->
             if found != seen:
                 seen = found
                 await out.items([Item(seen, "changed", "{}")])
-                await asyncio.sleep(_APART_S)
-            elif not await woken(changed, KEEP_ALIVE_S):
+            await apart(call.services, _APART_S)
+            if not await woken(changed, KEEP_ALIVE_S):
                 await out.keep_alive()

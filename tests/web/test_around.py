@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from runsd_sdk import Forbidden, GitSource, ProjectLimits, RunsClient
 
-from tests.daemon.harness import ENDED_S
+from tests.daemon.harness import ENDED_S, eventually
 from tests.web.axe import axe
 from tests.web.conftest import OpenPage, ServeWeb
 from tests.web.site import Site, log_in
@@ -100,6 +100,7 @@ def card(page: Page, name: str, said: str) -> None:
 
 
 def test_the_host_is_as_the_api_says(inside: Page, web: Site) -> None:
+    assert eventually(lambda: web.daemon.client.queue().live == 0, within_s=ENDED_S)
     info, health = web.daemon.client.info(), web.daemon.client.health()
     inside.goto("/p/default/host")
     card(inside, "Cores", f"{info.free.cpu_milli / 1000:g} of {info.capacity.cpu_milli / 1000:g} free")

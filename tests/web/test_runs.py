@@ -385,7 +385,7 @@ def test_a_long_history_is_leafed_through_and_no_page_takes_much_longer_than_the
     took = {name: min(seconds(grown, query) for _ in range(5)) for name, query in places.items()}
     said = ", ".join(f"{name} page {1000 * each:.1f} ms" for name, each in took.items())
     sys.stdout.write(f"{RUNS:,} runs: {said}\n")
-    assert max(took.values()) < min(5 * took["first"], SLOW_S), took
+    assert max(took.values()) < min(max(5 * took["first"], 0.1), SLOW_S), took
 
 
 def test_a_search_goes_on_by_itself_until_it_is_told_to_stop(grown: Site, open_page: OpenPage) -> None:

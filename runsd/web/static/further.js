@@ -56,6 +56,7 @@ function take(next) {
   list().querySelector("nav.pages").replaceWith(next.querySelector("nav.pages"));
   list().dataset.grown = "";
   for (const row of rows) {
+    row.dataset.further = ""; // no part of what the list's own address answers
     window.htmx.process(row);
     tell(row);
   }

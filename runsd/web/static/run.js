@@ -6,7 +6,9 @@ const by = document.getElementById("extend-by");
 
 /** What the button says of the run as it is now: it is swapped as the run changes, the dialog is not. */
 function asked() {
-  const { timeout, deadline } = document.getElementById("do-extend").dataset;
+  const button = document.getElementById("do-extend");
+  if (!button) throw new Error("The run is over.");
+  const { timeout, deadline } = button.dataset;
   return { timeout: Number(timeout), deadline: deadline && Date.parse(deadline) };
 }
 
@@ -44,9 +46,9 @@ document.addEventListener("click", (event) => {
     document.getElementById(dialog)?.showModal();
     if (dialog === "extend") spell();
   } else if ("close" in button.dataset) button.closest("dialog").close();
-  else if (add) {
+  else if (add && document.getElementById("do-extend")) {
     by.value = Math.min(Number(by.value) + Number(add), Number(by.max));
     spell();
   }
 });
-by?.addEventListener("input", spell);
+by?.addEventListener("input", () => document.getElementById("do-extend") && spell());

@@ -62,7 +62,7 @@ onLink(show);
 // A selection goes along to the older and newer pages of its list.
 const CARRIED = "runsd-chosen";
 document.addEventListener("click", (event) => {
-  if (event.defaultPrevented || !event.target.closest?.(".pages a, #above a") || !chosen.size) return;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || !event.target.closest?.(".pages a, #above a") || !chosen.size) return;
   sessionStorage.setItem(CARRIED, JSON.stringify([location.pathname, ...chosen]));
 });
 const [whence, ...carried] = JSON.parse(sessionStorage.getItem(CARRIED) ?? "[]");
@@ -106,14 +106,19 @@ async function meant(button) {
   return [...ids];
 }
 
-/** Run runs again, as one batch if it takes them; resolves to the new ones. */
+/** Run runs again, as one batch if it takes them; resolves to the new ones, and why the rest was refused, by reason. */
 async function rerun(ids) {
   const answers = [];
   for (let start = 0; start < ids.length; start += BATCH) {
-    answers.push(...(await call("POST", "/v1/runs/rerun", { runs: ids.slice(start, start + BATCH) })).data);
+    try {
+      answers.push(...(await call("POST", "/v1/runs/rerun", { runs: ids.slice(start, start + BATCH) })).data);
+    } catch (failure) {
+      if (!start) throw failure;
+      return { answers, refused: new Map([[failure.message, ids.slice(start)]]) }; // what was started is not started twice
+    }
     if (ids.length > BATCH) say([`${answers.length} of ${ids.length}…`]);
   }
-  return answers;
+  return { answers, refused: new Map() };
 }
 
 /** Do one thing to each, few at a time; resolves to what was answered and why it was refused, by reason. */
@@ -185,8 +190,9 @@ async function act(button) {
   if (!ids.length) return toast(words.none);
   if (!(await confirmed(words.ask(runs(ids.length))))) return;
   if (kind === "rerun") {
-    const answers = await rerun(ids);
-    say([`${answers.length} started again`], new Map(), answers.length && ids.length <= BATCH ? shown(answers) : null);
+    const { answers, refused } = await rerun(ids);
+    const rest = ids.length - answers.length;
+    say([`${answers.length} started again`, ...(rest ? [`${rest} not`] : [])], refused, ids.length <= BATCH ? shown(answers) : null);
     if (!button.dataset.batch) chosen.clear();
     return;
   }
@@ -234,7 +240,7 @@ const known = new WeakMap(); // row -> what it was last told to say
 function update(html) {
   const next = new DOMParser().parseFromString(html, "text/html");
   let unseen = 0;
-  const left = [...list().querySelectorAll("tr[data-row]")].some((row) => !next.getElementById(row.id));
+  const left = [...list().querySelectorAll("tr[data-row]:not([data-further])")].some((row) => !next.getElementById(row.id));
   for (const row of next.querySelectorAll("#list tr[data-row]")) {
     const here = document.getElementById(row.id);
     if (!here) unseen += row.classList.contains("member") ? 0 : Number(row.dataset.size ?? 1);

@@ -5,6 +5,7 @@ import { refuse } from "./forms.js";
 const ARCHIVE = /\.(tar(\.\w+)?|t[gbx]z2?|tzst|zip)$/i; // what the API does not take, it says why
 const said = document.getElementById("archive-said");
 let sending = Promise.resolve();
+let choices = 0;
 
 /** Resolves when nothing is being sent any more. */
 export const sent = () => sending;
@@ -20,6 +21,7 @@ export function uploads(form, then) {
 }
 
 async function send(form, field) {
+  const mine = ++choices; // what is chosen meanwhile counts, whichever is sent first
   const { files } = field;
   const [{ name, webkitRelativePath }] = files;
   const what = webkitRelativePath ? webkitRelativePath.split("/")[0] : files.length > 1 ? `${files.length} files` : name;
@@ -27,11 +29,13 @@ async function send(form, field) {
   try {
     const { tar, left } = files.length === 1 && !webkitRelativePath && ARCHIVE.test(name) ? { tar: await unzipped(files[0]), left: 0 } : await packed(form, field);
     const kept = await call("POST", "/v1/sources", tar);
+    if (mine !== choices) return;
     form.elements["source.upload"].value = kept.id;
     const entry = form.elements["python.entrypoint.file"];
     if (files.length === 1 && name.endsWith(".py") && !entry.value) entry.value = name;
     said.textContent = `${what} is there: ${kept.files} file${kept.files === 1 ? "" : "s"}, ${kept.sizeBytes} bytes.${left ? ` ${left} that git would ignore stayed here.` : ""}`;
   } catch (failure) {
+    if (mine !== choices) return;
     form.elements["source.upload"].value = ""; // what was sent before is not what was chosen last
     refuse(form, { errors: [{ loc: ["source", "upload"], msg: failure.message }] });
     said.textContent = `${what} was not taken.`;
