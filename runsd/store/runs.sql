@@ -37,7 +37,7 @@ select * from attempts where run_id = :id order by number
 -- name: batch_ends
 -- The runs of one submission were created at one instant, and their ids stand together. When a run was made
 -- that is deleted since, its events tell for a while.
-with r as (
+with one_run as (
     select id, project, created_us from runs where id = :id and project = :project
     union all
     select run_id, project, at_us from events
@@ -46,12 +46,14 @@ with r as (
 ), ends as (
     select coalesce((
         select o.id from runs o indexed by runs_by_project
-        where o.project = r.project and o.id < r.id and o.created_us <> r.created_us order by o.id desc limit 1
+        where o.project = one_run.project and o.id < one_run.id and o.created_us <> one_run.created_us
+        order by o.id desc limit 1
     ), '') as before, coalesce((
         select o.id from runs o indexed by runs_by_project
-        where o.project = r.project and o.id > r.id and o.created_us <> r.created_us order by o.id limit 1
+        where o.project = one_run.project and o.id > one_run.id and o.created_us <> one_run.created_us
+        order by o.id limit 1
     ), '~') as after
-    from r
+    from one_run
 )
 select before, after from ends where exists (
     select 1 from runs indexed by runs_by_project where project = :project and id > before and id < after

@@ -22,7 +22,7 @@ from runsd.store import usage
 # Tables of few rows, and indexes of the runs that are not over, may be read whole.
 SMALL = re.compile(
     r"SCAN (CONSTANT ROW|json_each|value|meta|volumes|p|projects|project_members|secret_values|v|unfinished"
-    r"|keys|webhooks|w|wanted|tasks|t|schedules|s|h|hooks|last_five"
+    r"|keys|webhooks|w|wanted|tasks|t|schedules|s|h|hooks|last_five|one_run"
     r"|\S+ USING (COVERING )?INDEX (runs_(queue|live|backing_off|expiring)|schedule_instants_waiting))"
 )
 # Counting reads the pages of the smallest index: about a millisecond for a million runs, once a minute.
