@@ -60,20 +60,31 @@ async def _news(
 ) -> AsyncIterator[int | None]:
     """Yield the id of the newest event where there are new ones, and None where none has come for long."""
     services, after = call.services, newest_known(call)
+    pace = Pace(services, apart_s)
     with services.signals.listening("events", "draining") as changed:
-        while not services.draining.is_set():
+        while await pace.goes_on():
             found = [await services.events.newest(project, after=after) for project in projects()]
             newest = max((id for id in found if id is not None), default=None)
             if newest is not None:
                 after = newest
                 yield newest
-            await apart(services, apart_s)  # also where nothing was found: what is heard may be of others
             if not await woken(changed, KEEP_ALIVE_S):
                 yield None
 
 
-async def apart(services: Services, seconds: float) -> None:
-    """Let some time pass, unless the daemon is about to stop."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await services.draining.wait()
+class Pace:
+    """Looks that are apart, also those that find nothing: what is heard of may be others' runs."""
+
+    def __init__(self, services: Services, apart_s: float) -> None:
+        self._services = services
+        self._apart_s = apart_s
+        self._next_s = 0.0
+
+    async def goes_on(self) -> bool:
+        """Wait until it is time to look again; say whether the daemon goes on."""
+        loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._next_s):
+                await self._services.draining.wait()
+        self._next_s = loop.time() + self._apart_s
+        return not self._services.draining.is_set()

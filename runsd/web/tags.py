@@ -15,7 +15,7 @@ from runsd.api.call import Call, Query
 from runsd.api.streams import KEEP_ALIVE_S, SSE, Item, Streamed, streaming
 from runsd.errors import Unknown
 from runsd.signals import woken
-from runsd.web.live import apart
+from runsd.web.live import Pace
 
 _APART_S: Final = 0.5
 Look = Callable[[], Awaitable[Sequence[Answer]]]
@@ -48,13 +48,12 @@ async def follow(call: Call, look: Look, *topics: str) -> web.StreamResponse:
 async def _tell(call: Call, out: Streamed, look: Look, topics: Sequence[str]) -> None:
     query: SeenQuery = call.query
     seen = call.request.headers.get("Last-Event-ID", query.since)
-    draining = call.services.draining
+    pace = Pace(call.services, _APART_S)
     with call.services.signals.listening(*topics, "draining") as changed:
-        while not draining.is_set():
+        while await pace.goes_on():
             found = tag(await look())
             if found != seen:
                 seen = found
                 await out.items([Item(seen, "changed", "{}")])
-            await apart(call.services, _APART_S)
             if not await woken(changed, KEEP_ALIVE_S):
                 await out.keep_alive()

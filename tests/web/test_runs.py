@@ -275,6 +275,7 @@ def test_what_is_selected_by_keys_and_boxes_is_cancelled_and_told_what_was_refus
     page.get_by_role("button", name="Yes").click()
     expect(page.locator("#told")).to_have_text("1 started again: show it")
     again = client.list(name="single", limit=1).data[0]
+    expect(row(page, again.id)).to_be_visible()  # before something is selected: from then on no row moves
     row(page, single.id).get_by_role("checkbox").check()
     row(page, again.id).get_by_role("checkbox").check()
     page.locator("#bulk").get_by_role("button", name="Delete").click()
