@@ -24,7 +24,7 @@ from runsd.errors import Conflicting, TooLarge
 from runsd.signals import woken
 from runsd.store.listing import RunFilter
 from runsd.store.returned import Returned
-from runsd.store.runs import NOTHING_KEPT, Kept, Origin, Submission, TaskRef
+from runsd.store.runs import NOWHERE, Origin, Submission, TaskRef
 from runsd.supervise.verdict import elsewhere
 from runsd.telemetry.view import named
 from runsd.why import Account, Surroundings, account, explain
@@ -96,9 +96,7 @@ async def rerun(call: Call) -> Reply:
     before = await call.services.runs.get(call.project, call.id)
     patch: dict[str, Any] = call.body.root
     spec, origin = _again(call, before, patch)
-    return await submit(
-        call, spec, patch, trigger="rerun", rerun_of=before.id, kept=origin.kept, task=origin.task
-    )
+    return await submit(call, spec, patch, trigger="rerun", origin=origin)
 
 
 async def rerun_batch(call: Call) -> Reply:
@@ -323,9 +321,7 @@ async def submit(
     said: Any,
     *,
     trigger: str = "api",
-    rerun_of: str | None = None,
-    kept: Kept = NOTHING_KEPT,
-    task: TaskRef | None = None,
+    origin: Origin = NOWHERE,
 ) -> Reply:
     """Accept one run, whoever started it; ``said`` is what stands for the request when it is repeated."""
     services = call.services
@@ -336,10 +332,8 @@ async def submit(
             [full],
             call.idempotency_key,
             call.fingerprint(said),
-            rerun_of=rerun_of,
-            kept=kept,
+            [origin],
             trigger=trigger,
-            task=task,
         ),
         check=services.disk.check,
     )

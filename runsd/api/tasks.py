@@ -18,7 +18,7 @@ from runsd.api.call import Call, Reply, validated
 from runsd.errors import Location, Refused
 from runsd.store.hooks import new_token
 from runsd.store.idempotency import Key
-from runsd.store.runs import TaskRef
+from runsd.store.runs import Origin, TaskRef
 
 _SETTINGS = ScheduleSpec(cron="* * * * *").model_dump(by_alias=True).keys()
 
@@ -103,7 +103,7 @@ async def trigger(call: Call) -> Reply:
     said = await call.services.tasks.said(task)
     spec = validated(RunSpec, json.dumps(merged(said, patch)).encode())
     return await runs.submit(
-        call, named(spec, task), patch, trigger="manual", task=TaskRef(task.id, task.version)
+        call, named(spec, task), patch, trigger="manual", origin=Origin(task=TaskRef(task.id, task.version))
     )
 
 

@@ -18,7 +18,7 @@ from runsd.errors import Refused, Unknown
 from runsd.faults import Step
 from runsd.hook import Payload
 from runsd.sqlite import Sqlite, statements
-from runsd.store.runs import Runs, Submission, TaskRef
+from runsd.store.runs import Origin, Runs, Submission, TaskRef
 from runsd.store.specs import stored_spec
 
 SQL = statements(Path(__file__).with_name("hooks.sql"))
@@ -128,8 +128,8 @@ class Hooks:
                 return Delivered(row["run_id"], None)
             check()
             acts.by(f"hook {hook.task_id}")
-            of = TaskRef(hook.task_id, hook.version)
-            wanted = Submission(hook.project, [spec], task=of, trigger="webhook", payload=payload)
+            of = Origin(task=TaskRef(hook.task_id, hook.version))
+            wanted = Submission(hook.project, [spec], origins=[of], trigger="webhook", payload=payload)
             (run,) = self._runs.insert(db, wanted, now)
             if delivery is not None:
                 db.execute(SQL["note"], {**given, "run_id": run.id})

@@ -60,26 +60,26 @@ class Origin:
     task: TaskRef | None = None
 
 
+NOWHERE = Origin()
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
     """Runs to accept together, with the idempotency key that makes a repetition harmless.
 
     ``payload`` is what came to a hook; a rerun has that of the run before. ``fingerprint`` stands for the
     whole request: the same key with another one is refused. ``one`` is False for a batch, whose errors say
-    which run they are about. ``origins`` are those of the runs one by one, where they differ.
+    which run they are about. ``origins`` say of each run where it comes from, if from anywhere.
     """
 
     project: str
     specs: Sequence[RunSpec]
     key: str | None = None
     fingerprint: str = ""
-    rerun_of: str | None = None
-    task: TaskRef | None = None
-    kept: Kept = NOTHING_KEPT
+    origins: Sequence[Origin] = ()
     trigger: str = "api"
     one: bool = True
     payload: Payload | None = None
-    origins: Sequence[Origin] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +236,7 @@ class Runs:
         require_room(db, submission.project, more=len(submission.specs))
         specs = resolve_mounts(db, submission.project, submission.specs, one=submission.one)
         ids = [self._new_id("run") for _ in specs]
-        origins = submission.origins or [Origin(submission.rerun_of, submission.kept, submission.task)] * len(
-            specs
-        )
+        origins = submission.origins or [NOWHERE] * len(specs)
         payloads = [_has_payload(db, submission, origin) for origin in origins]
         rows = [
             self._row(id, spec, submission, origin, now) | {"has_payload": has}

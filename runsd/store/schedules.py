@@ -16,7 +16,7 @@ from runsd.errors import Full, Refused
 from runsd.faults import Step
 from runsd.schedule import Move, Timing
 from runsd.sqlite import Sqlite, statements, whole_or_not
-from runsd.store.runs import Runs, Submission, TaskRef
+from runsd.store.runs import Origin, Runs, Submission, TaskRef
 from runsd.store.specs import stored_spec
 
 SQL = statements(Path(__file__).with_name("schedules.sql"))
@@ -241,8 +241,8 @@ def _note(
 
 
 def _submission(task: Scheduled, at_us: int, spec: RunSpec) -> Submission:
-    of = TaskRef(task.task_id, task.version, scheduled_us=at_us)
-    return Submission(task.project, [spec], task=of, trigger="schedule")
+    of = Origin(task=TaskRef(task.task_id, task.version, scheduled_us=at_us))
+    return Submission(task.project, [spec], origins=[of], trigger="schedule")
 
 
 def _due(row: sqlite3.Row) -> Due:

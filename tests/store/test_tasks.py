@@ -11,7 +11,7 @@ from runsd.errors import Conflicting, NotNow, Refused, Unknown
 from runsd.store import tasks as store
 from runsd.store.idempotency import Key
 from runsd.store.projects import Projects
-from runsd.store.runs import Submission, TaskRef
+from runsd.store.runs import Origin, Submission, TaskRef
 from runsd.store.tasks import Tasks
 from tests.store.desk import PROJECT, Desk
 
@@ -93,7 +93,7 @@ async def test_a_task_tells_its_newest_run(desk: Desk, tasks: Tasks) -> None:
     task = (await tasks.create(PROJECT, "nightly", SPEC)).task
     await desk.runs.submit(Submission(PROJECT, [SPEC]))  # of no task
     for trigger in ("schedule", "manual"):
-        of_it = Submission(PROJECT, [SPEC], task=TaskRef(task.id, 1), trigger=trigger)
+        of_it = Submission(PROJECT, [SPEC], origins=[Origin(task=TaskRef(task.id, 1))], trigger=trigger)
         (run,) = (await desk.runs.submit(of_it)).runs
     (task,) = await tasks.list(PROJECT)
     assert task.last_run is not None
@@ -103,7 +103,7 @@ async def test_a_task_tells_its_newest_run(desk: Desk, tasks: Tasks) -> None:
 
 async def test_runs_and_their_bill_outlive_their_task(desk: Desk, tasks: Tasks) -> None:
     task = (await tasks.create(PROJECT, "nightly", SPEC)).task
-    of_it = Submission(PROJECT, [SPEC], task=TaskRef(task.id, 7), trigger="manual")
+    of_it = Submission(PROJECT, [SPEC], origins=[Origin(task=TaskRef(task.id, 7))], trigger="manual")
     (run,) = (await desk.runs.submit(of_it)).runs
     assert (run.task, run.task_version, run.trigger) == (task.id, 7, "manual")
     await tasks.delete(PROJECT, task.id)
@@ -133,7 +133,7 @@ async def test_old_versions_are_forgotten_unless_there_are_runs_of_them(
     monkeypatch.setattr(store, "KEPT_VERSIONS", 3)
     task = (await tasks.create(PROJECT, "nightly", SPEC)).task
     task = await tasks.change(task, spec=OTHER)
-    of_it = Submission(PROJECT, [OTHER], task=TaskRef(task.id, 2), trigger="manual")
+    of_it = Submission(PROJECT, [OTHER], origins=[Origin(task=TaskRef(task.id, 2))], trigger="manual")
     (run,) = (await desk.runs.submit(of_it)).runs
     for n in range(4):
         task = await tasks.change(task, spec=RunSpec(image=f"image{n}"))
